@@ -1,0 +1,71 @@
+// Why an input from outside was refused: a stable code for machines and a sentence for people.
+// Refusals are values. No decoder or admission check throws for what an outsider controls.
+//
+// Codes are grouped by room so that a log line names its origin; a code never changes its meaning.
+
+namespace ParallelVm.Primitives;
+
+/// <summary>Stable codes of refusal. Hundreds digit: the room that refuses.</summary>
+public enum RefusalCode : ushort
+{
+    /// <summary>Not refused.</summary>
+    None = 0,
+
+    // 1xx: canonical codec (Primitives)
+
+    /// <summary>The input ended inside a field.</summary>
+    Truncated = 100,
+
+    /// <summary>Bytes are left after the last field.</summary>
+    TrailingBytes = 101,
+
+    /// <summary>The input or a counted field is longer than its limit.</summary>
+    TooLong = 102,
+
+    /// <summary>A format version that this code does not know.</summary>
+    UnknownVersion = 103,
+
+    /// <summary>A field holds a value outside its range.</summary>
+    OutOfRange = 104,
+
+    // 2xx: AccessLists
+
+    /// <summary>More accesses than a transaction may declare.</summary>
+    TooManyAccesses = 200,
+
+    /// <summary>Accesses are not sorted by (program index, local key).</summary>
+    UnsortedAccesses = 201,
+
+    /// <summary>A key is declared twice.</summary>
+    DuplicateAccess = 202,
+
+    /// <summary>An access mode other than Read, Write, Add.</summary>
+    UnknownAccessMode = 203,
+
+    /// <summary>An access names a program outside the program table.</summary>
+    ProgramIndexOutOfRange = 204,
+
+    /// <summary>A slot names an access outside the access list.</summary>
+    SlotOutOfRange = 205,
+
+    // 3xx: transactions and admission (Chain)
+    // 4xx: blocks (Chain)
+    // 5xx: bytecode containers and the verifier (Executor), assembler (Toolchain)
+    // 6xx: genesis and configuration (Chain, hosts)
+    // 7xx: storage (Faster)
+}
+
+/// <summary>A refusal: code and sentence. <c>default</c> means "not refused".</summary>
+/// <param name="Code">Stable code.</param>
+/// <param name="Sentence">One sentence with the value that was wrong; no stack trace, no line break.</param>
+public readonly record struct Refusal(RefusalCode Code, string Sentence)
+{
+    /// <summary>Not refused.</summary>
+    public static readonly Refusal None;
+
+    /// <summary>True when something was refused.</summary>
+    public bool IsRefused => Code != RefusalCode.None;
+
+    /// <inheritdoc/>
+    public override string ToString() => $"{(int)Code} {Code}: {Sentence}";
+}

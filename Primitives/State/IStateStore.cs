@@ -1,0 +1,69 @@
+// The seam between the chain and the disk. The order of events of one accepted block:
+//
+//   view = parent.Apply(diff)        verify: root known, nothing durable
+//   store.Accept(record, view)       returns after the record is fsynced; then the diff reaches the accepted state
+//
+// After a restart the store may hold records newer than its checkpoint; the chain executes them again:
+//
+//   while (store.TryNextReplay(out record)) { execute on store.Accepted; compare the root; store.Replayed(record, view); }
+
+using System;
+using System.Diagnostics.CodeAnalysis;
+
+namespace ParallelVm.Primitives.State;
+
+/// <summary>A block as the store keeps it: identity, commitment, and bytes that only the chain understands.</summary>
+/// <param name="Height">Distance from genesis.</param>
+/// <param name="ParentId">Id of the block below; zero for genesis.</param>
+/// <param name="BlockId">Id of this block.</param>
+/// <param name="StateRoot">Root after this block.</param>
+/// <param name="Payload">The block's canonical bytes. Not copied: the caller does not change them.</param>
+public readonly record struct BlockRecord(
+    Height Height, BlockId ParentId, BlockId BlockId, StateRoot StateRoot, ReadOnlyMemory<byte> Payload);
+
+/// <summary>Where accepted state and blocks live. One caller thread at a time.</summary>
+/// <remarks>Local failures (I/O, corruption) are exceptions of type <see cref="StateStoreException"/>; after one the
+/// store refuses further writes. They are never turned into a verdict on a block.</remarks>
+public interface IStateStore : IDisposable
+{
+    /// <summary>Height, id and root of the newest block whose effects are in <see cref="Accepted"/>; null in a fresh store.</summary>
+    BlockRecord? LastAccepted { get; }
+
+    /// <summary>The state after <see cref="LastAccepted"/> (empty state in a fresh store).</summary>
+    IStateView Accepted { get; }
+
+    /// <summary>The next durable block that is not in <see cref="Accepted"/> yet, after a restart.</summary>
+    bool TryNextReplay([NotNullWhen(true)] out BlockRecord? record);
+
+    /// <summary>Hands back the result of executing the record of <see cref="TryNextReplay"/> again.</summary>
+    /// <param name="record">That record.</param>
+    /// <param name="view">Made by <c>Accepted.Apply</c>; its root equals the record's.</param>
+    /// <exception cref="StateStoreException">The root differs: the disk or the code is not what it was.</exception>
+    void Replayed(in BlockRecord record, IStateView view);
+
+    /// <summary>Makes a block final: durable when this returns, then part of <see cref="Accepted"/>.</summary>
+    /// <param name="record">Height = last + 1 (or 0 in a fresh store), parent = last id.</param>
+    /// <param name="view">Made by <c>Apply</c> on <see cref="Accepted"/> or on the view that was accepted last; its root equals
+    /// the record's. Views on top of it stay valid; its siblings and what stands on them are dead afterwards.</param>
+    void Accept(in BlockRecord record, IStateView view);
+
+    /// <summary>A durable block by height, if the store still keeps it.</summary>
+    bool TryReadBlock(Height height, [NotNullWhen(true)] out BlockRecord? record);
+
+    /// <summary>Writes a checkpoint of the accepted state now, and verifies it.</summary>
+    void Checkpoint();
+}
+
+/// <summary>The machine failed, not the input: I/O error, full disk, corruption, a folder of another chain.</summary>
+public sealed class StateStoreException : Exception
+{
+    /// <summary>Wraps a refusal of the 7xx group.</summary>
+    public StateStoreException(Refusal refusal, Exception? inner = null)
+        : base(refusal.ToString(), inner)
+    {
+        Refusal = refusal;
+    }
+
+    /// <summary>Code and sentence.</summary>
+    public Refusal Refusal { get; }
+}

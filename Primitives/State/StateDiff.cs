@@ -1,0 +1,103 @@
+// What a batch changed: for each key its final value, sorted by key. Arrival order is gone, so two executions
+// of the same block, on any number of workers, make equal diffs.
+//
+// Invariants
+//   D1  entries are strictly ascending by StateKey: no key twice
+//   D2  an entry's key is the keyed hash of its (program, local key)
+//   D3  a value is at most 4 KiB; a tombstone has no value
+//
+// Values lie in one packed buffer, so a diff of n entries is two allocations, not n.
+// Threading: immutable after Build.
+
+using System;
+
+namespace ParallelVm.Primitives.State;
+
+/// <summary>One changed key. <see cref="IsTombstone"/>: the record is deleted.</summary>
+/// <param name="Key">Path in the tree.</param>
+/// <param name="Program">Owner; with <paramref name="LocalKey"/> the preimage of <paramref name="Key"/>.</param>
+/// <param name="LocalKey">Key below the owner.</param>
+/// <param name="Offset">Start of the value in the diff's buffer.</param>
+/// <param name="Length">Length of the value in bytes, [0, 4096]; -1 is a tombstone.</param>
+public readonly record struct DiffEntry(StateKey Key, ProgramId Program, LocalKey LocalKey, int Offset, int Length)
+{
+    /// <summary>The record is deleted.</summary>
+    public bool IsTombstone => Length < 0;
+}
+
+/// <summary>An immutable, key-sorted set of changes.</summary>
+public sealed class StateDiff
+{
+    /// <summary>A diff that changes nothing.</summary>
+    public static readonly StateDiff Empty = new([], []);
+
+    private readonly DiffEntry[] _entries;
+    private readonly byte[] _values;
+
+    private StateDiff(DiffEntry[] entries, byte[] values)
+    {
+        _entries = entries;
+        _values = values;
+    }
+
+    /// <summary>Takes ownership of entries that are sorted already.</summary>
+    /// <param name="entries">Strictly ascending by key (D1).</param>
+    /// <param name="values">The buffer that the entries' offsets point into.</param>
+    /// <exception cref="InvariantException">D1 or D3 is broken, or an entry points outside the buffer.</exception>
+    public static StateDiff FromSorted(DiffEntry[] entries, byte[] values)
+    {
+        ArgumentNullException.ThrowIfNull(entries);
+        ArgumentNullException.ThrowIfNull(values);
+        for (int i = 0; i < entries.Length; i++)
+        {
+            ref readonly DiffEntry entry = ref entries[i];
+            Invariant.Require(i == 0 || entries[i - 1].Key.CompareTo(entry.Key) < 0);                       // D1
+            Invariant.Require(entry.Length <= StateLimits.MaxRecordBytes);                                    // D3
+            Invariant.Require(entry.IsTombstone || (uint)entry.Offset + (uint)entry.Length <= (uint)values.Length);
+        }
+
+        return new StateDiff(entries, values);
+    }
+
+    /// <summary>The entries, ascending by key.</summary>
+    public ReadOnlySpan<DiffEntry> Entries => _entries;
+
+    /// <summary>The value of an entry of this diff; empty for a tombstone.</summary>
+    public ReadOnlySpan<byte> ValueOf(in DiffEntry entry) =>
+        entry.IsTombstone ? default : _values.AsSpan(entry.Offset, entry.Length);
+
+    /// <summary>Finds a key by binary search.</summary>
+    /// <returns>The index in <see cref="Entries"/>, or -1.</returns>
+    public int IndexOf(in StateKey key)
+    {
+        int low = 0;
+        int high = _entries.Length - 1;
+        while (low <= high)
+        {
+            int middle = (low + high) >>> 1;
+            int order = _entries[middle].Key.CompareTo(key);
+            if (order == 0)
+            {
+                return middle;
+            }
+
+            if (order < 0)
+            {
+                low = middle + 1;
+            }
+            else
+            {
+                high = middle - 1;
+            }
+        }
+
+        return -1;
+    }
+}
+
+/// <summary>Limits that state and wire share.</summary>
+public static class StateLimits
+{
+    /// <summary>The largest record in bytes.</summary>
+    public const int MaxRecordBytes = 4096;
+}

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# One door to everything that is done with this tree.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+usage() {
+  cat <<'TEXT'
+usage: ./build.sh COMMAND
+  build             compile everything, warnings are errors
+  test              the whole test suite
+  sim [seed] [args] simulate a chain with crashes from a seed (tests/Simulation); without a seed: a short campaign
+  fuzz TARGET [args] fuzz one decoder (tests/Fuzz); without a target: list them
+  bench SUITE       loadtest's benchmark suite, for example: engine
+  mutants ROOM      mutation score of one room with Stryker.NET, for example: Scheduler
+  ci                what the gate runs
+TEXT
+}
+
+command=${1:-}
+[ $# -gt 0 ] && shift
+case "$command" in
+  build) dotnet build -c Release "$@" ;;
+  test) dotnet test -c Release "$@" ;;
+  sim) dotnet run -c Release --project tests/Simulation -- "$@" ;;
+  fuzz) dotnet run -c Release --project tests/Fuzz -- "$@" ;;
+  bench) dotnet run -c Release --project loadtest -- bench "$@" ;;
+  mutants)
+    room=${1:?name a room, for example Scheduler}
+    shift
+    [ -d "tests/$room.Tests" ] || { echo "there is no tests/$room.Tests"; exit 2; }
+    dotnet tool restore
+    cd "tests/$room.Tests" && dotnet stryker --project "$room.csproj" --reporter ClearText --reporter Json "$@"
+    ;;
+  ci) bash .ci/run ;;
+  *) usage; exit 2 ;;
+esac

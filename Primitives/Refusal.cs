@@ -51,6 +51,29 @@ public enum RefusalCode : ushort
     // 3xx: transactions and admission (Chain)
     // 4xx: blocks (Chain)
     // 5xx: bytecode containers and the verifier (Executor), assembler (Toolchain)
+    // 550..: assembler (Toolchain); the sentence starts with the line number
+
+    /// <summary>A line of assembly that does not follow the grammar.</summary>
+    AssemblySyntax = 550,
+
+    /// <summary>A name of assembly that nothing defines.</summary>
+    AssemblyUnknownName = 551,
+
+    /// <summary>A name of assembly that is defined twice, or means two things.</summary>
+    AssemblyDuplicateName = 552,
+
+    /// <summary>An operand of another kind than the instruction takes, or too many or too few operands.</summary>
+    AssemblyOperand = 553,
+
+    /// <summary>A number of assembly outside the range of its field.</summary>
+    AssemblyRange = 554,
+
+    /// <summary>Source text, or what it builds, is larger than a container may be.</summary>
+    AssemblyTooLarge = 555,
+
+    /// <summary>A container that the disassembler cannot show.</summary>
+    NotDisassemblable = 556,
+
     // 6xx: genesis and configuration (Chain, hosts)
     // 7xx: storage (Faster)
 }

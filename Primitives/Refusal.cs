@@ -51,7 +51,66 @@ public enum RefusalCode : ushort
     // 3xx: transactions and admission (Chain)
     // 4xx: blocks (Chain)
     // 5xx: bytecode containers and the verifier (Executor), assembler (Toolchain)
-    // 550..: assembler (Toolchain); the sentence starts with the line number
+
+    /// <summary>The bytes do not start as a bytecode container.</summary>
+    NotAContainer = 500,
+
+    /// <summary>A container section with an id that this fork does not know.</summary>
+    UnknownSection = 501,
+
+    /// <summary>A section is out of order, comes twice, is empty, or a required one is missing.</summary>
+    SectionOrder = 502,
+
+    /// <summary>A section's length does not fit its rows, or exceeds its limit.</summary>
+    BadSection = 503,
+
+    /// <summary>A function row is out of range, or the rows do not cover the code.</summary>
+    BadFunction = 504,
+
+    /// <summary>An entry is out of range, unsorted, or names a function that cannot be an entry.</summary>
+    BadEntry = 505,
+
+    /// <summary>Code for a fork that is not active.</summary>
+    UnknownFork = 506,
+
+    /// <summary>An opcode byte without a meaning in this fork.</summary>
+    UnknownOpcode = 510,
+
+    /// <summary>Bits of an instruction that must be zero are set.</summary>
+    ReservedBits = 511,
+
+    /// <summary>A cell, constant, function, slot offset or other operand is out of its range or alignment.</summary>
+    OperandOutOfRange = 512,
+
+    /// <summary>A branch leaves its function, or goes back to something other than a loop header.</summary>
+    BadTarget = 513,
+
+    /// <summary>Control can run past the last instruction of a function.</summary>
+    FallsOff = 514,
+
+    /// <summary>Instructions that no path reaches.</summary>
+    UnreachableCode = 515,
+
+    /// <summary>Loops that are entered past their header, overlap, or nest too deep.</summary>
+    BadLoop = 516,
+
+    /// <summary>A cell is read that some path leaves undefined.</summary>
+    UndefinedCell = 517,
+
+    /// <summary>Functions that call each other in a cycle.</summary>
+    RecursiveCall = 518,
+
+    /// <summary>Calls that nest deeper, or frames that are larger, than the limit.</summary>
+    CallTooDeep = 519,
+
+    /// <summary>Code uses a slot that its entry does not have, or in a mode that the entry does not declare.</summary>
+    SlotNotAllowed = 520,
+
+    /// <summary>An entry with more slots than this network allows.</summary>
+    TooManySlots = 521,
+
+    /// <summary>An entry with more memory pages than this network allows.</summary>
+    TooManyPages = 522,
 
     /// <summary>A line of assembly that does not follow the grammar.</summary>
     AssemblySyntax = 550,

@@ -134,6 +134,35 @@ public enum RefusalCode : ushort
     NotDisassemblable = 556,
 
     // 6xx: genesis and configuration (Chain, hosts)
+
+    // 65x: command lines and files given to a host
+
+    /// <summary>A command line that is not one of the program's: unknown command, option or argument.</summary>
+    BadCommandLine = 650,
+
+    /// <summary>An option's value is not in its range.</summary>
+    BadOption = 651,
+
+    /// <summary>A benchmark suite that the program does not have.</summary>
+    UnknownSuite = 652,
+
+    /// <summary>A file or folder named by the caller cannot be read.</summary>
+    UnreadableFile = 653,
+
+    /// <summary>A file or folder named by the caller cannot be written.</summary>
+    UnwritableFile = 654,
+
+    /// <summary>A replay file holds a line that is not a block of the trace format.</summary>
+    MalformedReplay = 655,
+
+    /// <summary>A data folder that holds no chain, or one that another command line made.</summary>
+    ForeignDataFolder = 656,
+
+    /// <summary>The machine failed under a host: I/O error, full disk, missing permission.</summary>
+    LocalFailure = 690,
+
+    /// <summary>A defect of ours that reached the host.</summary>
+    Unexpected = 699,
     // 7xx: storage (Faster)
 }
 

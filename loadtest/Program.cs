@@ -1,1 +1,7 @@
-return 0;
+using System;
+using System.Threading;
+using ParallelVm.Loadtest.Cli;
+
+// The main thread's default stack is the platform's; everything else is decided behind the command line.
+Thread.CurrentThread.Name = "loadtest";
+return CommandLine.Run(args, new Terminal(Console.Out, Console.Error, !Console.IsOutputRedirected));

@@ -1,0 +1,248 @@
+// The command line: its grammar, and the way from words to a command that runs.
+//
+//   loadtest                                        the main job
+//   loadtest run | info | replay FILE | bench SUITE
+//
+// The grammar takes every value as text; OptionValues judges it, so that a refusal is one sentence of ours. No input
+// reaches a stack trace: what is wrong with the input is a Refusal, what is wrong with the machine is caught in Run by
+// its type, and the rest is our defect: one line too, the trace only with --debug.
+//
+// Threading: commands run on the caller's thread.
+
+using System;
+using System.CommandLine;
+using System.IO;
+using System.Linq;
+using ParallelVm.Loadtest.Reports;
+using ParallelVm.Loadtest.Workloads;
+using ParallelVm.Primitives;
+using ParallelVm.Primitives.State;
+
+namespace ParallelVm.Loadtest.Cli;
+
+/// <summary>The program behind its command line.</summary>
+internal sealed class CommandLine
+{
+    private readonly Terminal _terminal;
+    private readonly RootCommand _root;
+    private readonly Option<bool> _debug = new("--debug") { Description = "Print the stack trace of an unexpected failure.", Recursive = true };
+
+    private CommandLine(Terminal terminal)
+    {
+        _terminal = terminal;
+        _root = new RootCommand("Load generator of ParallelVm. Without a command it runs the main job: about ten seconds of a mixed DEX load.");
+        _root.Directives.Clear();
+        _root.Options.Add(_debug);
+        DefineMain();
+        _root.Subcommands.Add(DefineRun());
+        _root.Subcommands.Add(DefineInfo());
+        _root.Subcommands.Add(DefineReplay());
+        _root.Subcommands.Add(DefineBench());
+    }
+
+    /// <summary>Runs the program.</summary>
+    /// <returns>One of <see cref="ExitCodes"/>.</returns>
+    public static int Run(string[] args, Terminal terminal)
+    {
+        bool isDebug = Array.IndexOf(args, "--debug") >= 0;
+        try
+        {
+            CommandLine line = new(terminal);
+            ParseResult parsed = line._root.Parse(args, new ParserConfiguration { ResponseFileTokenReplacer = null });
+            if (parsed.Errors.Count > 0)
+            {
+                return terminal.Fail(new Refusal(RefusalCode.BadCommandLine, Terminal.OneLine(parsed.Errors[0].Message)));
+            }
+
+            return parsed.Invoke(new InvocationConfiguration
+            {
+                Output = terminal.Output,
+                Error = terminal.Error,
+                EnableDefaultExceptionHandler = false,
+            });
+        }
+        catch (StateStoreException e)
+        {
+            Trace(terminal, isDebug, e);
+            return terminal.Fail(e.Refusal, ExitCodes.LocalFailure);
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            Trace(terminal, isDebug, e);
+            return terminal.Fail(new Refusal(RefusalCode.LocalFailure, e.Message), ExitCodes.LocalFailure);
+        }
+#pragma warning disable CA1031 // the process's last line: an unexpected failure is reported in one line, then the process ends
+        catch (Exception e)
+        {
+            Trace(terminal, isDebug, e);
+            return terminal.Fail(new Refusal(RefusalCode.Unexpected, $"{e.GetType().Name}: {e.Message}"), ExitCodes.Unexpected);
+        }
+#pragma warning restore CA1031
+    }
+
+    private static void Trace(Terminal terminal, bool isDebug, Exception e)
+    {
+        if (isDebug)
+        {
+            terminal.Error.WriteLine(e.ToString());
+        }
+    }
+
+    private static Option<string?> Text(string name, string description) => new(name) { Description = description };
+
+    private void DefineMain()
+    {
+        Option<string?> seed = Text("--seed", "Seed of the load (1).");
+        Option<string?> workers = Text("--workers", "Worker interpreters (one per core).");
+        Option<string?> seconds = Text("--seconds", "Length of the load in seconds (10).");
+        Option<string?> txs = Text("--txs", "Transactions offered per block (1000).");
+        Option<string?> json = Text("--json", "Report file (report.json).");
+        AddAll(_root, seed, workers, seconds, txs, json);
+        _root.SetAction(parsed =>
+        {
+            Refusal refusal = Refusal.None;
+            string target = parsed.GetValue(json) ?? "report.json";
+            if (!OptionValues.TryInteger("--seed", parsed.GetValue(seed), 0, ulong.MaxValue, 1, out ulong seedValue, ref refusal)
+                || !TryWorkers(parsed.GetValue(workers), out int workerCount, ref refusal)
+                || !OptionValues.TryInteger("--seconds", parsed.GetValue(seconds), 1, 3_600, 10, out ulong secondCount, ref refusal)
+                || !OptionValues.TryInteger("--txs", parsed.GetValue(txs), 1, 100_000, 1_000, out ulong txCount, ref refusal)
+                || !TryTarget(target, ref refusal))
+            {
+                return _terminal.Fail(refusal);
+            }
+
+            return Commands.MainJob(new MainOptions(seedValue, workerCount, (int)secondCount, (int)txCount, target), _terminal);
+        });
+    }
+
+    private Command DefineRun()
+    {
+        Command command = new("run", "Runs a fixed number of blocks; the same seed makes the same blocks for any number of workers.");
+        Option<string?> seed = Text("--seed", "Seed of the chain and its load (1).");
+        Option<string?> workers = Text("--workers", "Worker interpreters, 1 to 64 (one per core); 1 is the serial order.");
+        Option<string?> blocks = Text("--blocks", "Blocks to run (20).");
+        Option<string?> txs = Text("--txs", "Transactions offered per block (1000).");
+        Option<string?> mix = Text("--mix", $"Percents of the load ({WorkloadMix.Default}).");
+        Option<string?> conflict = Text("--conflict", "Share of the transactions that go to one hot pool and one hot sender, 0 to 1 (0).");
+        Option<string?> data = Text("--data", "Data folder to create or continue (a temporary one).");
+        Option<string?> json = Text("--json", "Report file (none).");
+        Option<bool> noVerify = new("--no-verify") { Description = "Do not execute the blocks again with the serial twin." };
+        Option<bool> lines = new("--lines") { Description = "Print a line per accepted block, also on a terminal." };
+        AddAll(command, seed, workers, blocks, txs, mix, conflict, data, json, noVerify, lines);
+        command.SetAction(parsed =>
+        {
+            Refusal refusal = Refusal.None;
+            if (!OptionValues.TryInteger("--seed", parsed.GetValue(seed), 0, ulong.MaxValue, 1, out ulong seedValue, ref refusal)
+                || !TryWorkers(parsed.GetValue(workers), out int workerCount, ref refusal)
+                || !OptionValues.TryInteger("--blocks", parsed.GetValue(blocks), 1, 1_000_000, 20, out ulong blockCount, ref refusal)
+                || !OptionValues.TryInteger("--txs", parsed.GetValue(txs), 1, 100_000, 1_000, out ulong txCount, ref refusal)
+                || !OptionValues.TryMix("--mix", parsed.GetValue(mix), out WorkloadMix workload, ref refusal)
+                || !OptionValues.TryShare("--conflict", parsed.GetValue(conflict), 0, out int hot, ref refusal)
+                || !TryTarget(parsed.GetValue(json), ref refusal))
+            {
+                return _terminal.Fail(refusal);
+            }
+
+            RunOptions options = new(
+                seedValue, workerCount, (int)blockCount, (int)txCount, workload, hot,
+                parsed.GetValue(data), parsed.GetValue(json), !parsed.GetValue(noVerify), parsed.GetValue(lines));
+            return Commands.Run(options, _terminal);
+        });
+        return command;
+    }
+
+    private Command DefineInfo()
+    {
+        Command command = new("info", "Prints the tip of a data folder.");
+        Option<string?> data = Text("--data", "Data folder.");
+        AddAll(command, data);
+        command.SetAction(parsed => parsed.GetValue(data) is string folder
+            ? Commands.Info(folder, _terminal)
+            : _terminal.Fail(new Refusal(RefusalCode.BadCommandLine, "info needs --data FOLDER.")));
+        return command;
+    }
+
+    private Command DefineReplay()
+    {
+        Command command = new("replay", "Replays a trace of which keys real transactions wrote.");
+        Argument<string> file = new("FILE") { Description = "Trace, one JSON object a line." };
+        Option<string?> balances = Text("--balances", "Mode of balances: add or write (add).");
+        Option<string?> workers = Text("--workers", "Worker interpreters, 1 to 64 (one per core).");
+        Option<string?> json = Text("--json", "Report file (none).");
+        command.Arguments.Add(file);
+        AddAll(command, balances, workers, json);
+        command.SetAction(parsed =>
+        {
+            Refusal refusal = Refusal.None;
+            string mode = "add";
+            if (!OptionValues.TryWord("--balances", parsed.GetValue(balances), ["add", "write"], ref mode, ref refusal)
+                || !TryWorkers(parsed.GetValue(workers), out int workerCount, ref refusal)
+                || !TryTarget(parsed.GetValue(json), ref refusal))
+            {
+                return _terminal.Fail(refusal);
+            }
+
+            return Commands.Replay(new ReplayOptions(parsed.GetValue(file)!, mode == "add", workerCount, parsed.GetValue(json)), _terminal);
+        });
+        return command;
+    }
+
+    private Command DefineBench()
+    {
+        Command command = new("bench", "Runs a benchmark suite.");
+        Argument<string> suite = new("SUITE") { Description = "Suite: " + string.Join(", ", Commands.Suites) + "." };
+        Option<string?> json = Text("--json", "Report file (none).");
+        Option<string?> runs = Text("--runs", "Runs per row (7).");
+        Option<string?> workers = Text("--workers", "Workers of parallel rows, 1 to 64 (one per core).");
+        command.Arguments.Add(suite);
+        AddAll(command, json, runs, workers);
+        command.SetAction(parsed =>
+        {
+            Refusal refusal = Refusal.None;
+            string name = parsed.GetValue(suite)!;
+            if (!Commands.Suites.Contains(name))
+            {
+                refusal = new Refusal(RefusalCode.UnknownSuite, $"There is no suite '{name}'; suites are {string.Join(", ", Commands.Suites)}.");
+                return _terminal.Fail(refusal);
+            }
+
+            if (!OptionValues.TryInteger("--runs", parsed.GetValue(runs), 1, 1_000, 7, out ulong runCount, ref refusal)
+                || !TryWorkers(parsed.GetValue(workers), out int workerCount, ref refusal)
+                || !TryTarget(parsed.GetValue(json), ref refusal))
+            {
+                return _terminal.Fail(refusal);
+            }
+
+            return Commands.Bench(new BenchOptions(name, parsed.GetValue(json), (int)runCount, workerCount), _terminal);
+        });
+        return command;
+    }
+
+    private static void AddAll(Command command, params Option[] options)
+    {
+        foreach (Option option in options)
+        {
+            command.Options.Add(option);
+        }
+    }
+
+    private static bool TryWorkers(string? text, out int workers, ref Refusal refusal)
+    {
+        ulong cores = (ulong)Math.Min(Environment.ProcessorCount, OptionValues.WorkersMax);
+        bool ok = OptionValues.TryInteger("--workers", text, 1, OptionValues.WorkersMax, cores, out ulong value, ref refusal);
+        workers = (int)value;
+        return ok;
+    }
+
+    private static bool TryTarget(string? path, ref Refusal refusal)
+    {
+        if (path is not null)
+        {
+            refusal = path.Length == 0
+                ? new Refusal(RefusalCode.BadOption, "--json takes the path of a file.")
+                : ReportFile.CheckTarget(path);
+        }
+
+        return !refusal.IsRefused;
+    }
+}

@@ -1,0 +1,128 @@
+// The commands' settings after the command line was understood, and the rules for their values. A value that is not in
+// its range is refused with the option's name, what it takes, and what was given.
+
+using System;
+using System.Globalization;
+using ParallelVm.Loadtest.Workloads;
+using ParallelVm.Primitives;
+
+namespace ParallelVm.Loadtest.Cli;
+
+/// <summary>The main job.</summary>
+internal sealed record MainOptions(ulong Seed, int Workers, int Seconds, int Txs, string Json);
+
+/// <summary><c>run</c>.</summary>
+/// <param name="Data">Data folder to create or continue; null for a temporary one.</param>
+/// <param name="Json">Report to write; null for none.</param>
+/// <param name="Verify">Execute the blocks again with the serial twin.</param>
+/// <param name="Lines">Print a line per accepted block, also on a terminal.</param>
+internal sealed record RunOptions(
+    ulong Seed, int Workers, int Blocks, int Txs, WorkloadMix Mix, int ConflictPermyriad, string? Data, string? Json, bool Verify, bool Lines);
+
+/// <summary><c>replay</c>.</summary>
+internal sealed record ReplayOptions(string File, bool BalancesAdd, int Workers, string? Json);
+
+/// <summary><c>bench</c>.</summary>
+internal sealed record BenchOptions(string Suite, string? Json, int Runs, int Workers);
+
+/// <summary>Values of options.</summary>
+internal static class OptionValues
+{
+    /// <summary>The most workers that may be asked for.</summary>
+    public const int WorkersMax = 64;
+
+    /// <summary>An integer in [<paramref name="min"/>, <paramref name="max"/>]; <paramref name="fallback"/> when the option is absent.</summary>
+    public static bool TryInteger(string option, string? text, ulong min, ulong max, ulong fallback, out ulong value, ref Refusal refusal)
+    {
+        value = fallback;
+        if (text is null)
+        {
+            return true;
+        }
+
+        if (ulong.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out value) && value >= min && value <= max)
+        {
+            return true;
+        }
+
+        refusal = new Refusal(RefusalCode.BadOption, $"{option} takes an integer from {min} to {max}, not '{text}'.");
+        return false;
+    }
+
+    /// <summary>A share in [0, 1] with at most four decimals, as an integer of ten-thousandths.</summary>
+    public static bool TryShare(string option, string? text, int fallback, out int permyriad, ref Refusal refusal)
+    {
+        permyriad = fallback;
+        if (text is null)
+        {
+            return true;
+        }
+
+        if (decimal.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out decimal share)
+            && share <= 1 && decimal.IsInteger(share * 10_000))
+        {
+            permyriad = (int)(share * 10_000);
+            return true;
+        }
+
+        refusal = new Refusal(RefusalCode.BadOption, $"{option} takes a share from 0 to 1 with at most four decimals, not '{text}'.");
+        return false;
+    }
+
+    /// <summary>A mix such as <c>transfers=50,swaps=40,failing=10</c>: whole percents that sum to 100; what is absent is 0.</summary>
+    public static bool TryMix(string option, string? text, out WorkloadMix mix, ref Refusal refusal)
+    {
+        mix = WorkloadMix.Default;
+        if (text is null)
+        {
+            return true;
+        }
+
+        int[] percents = [0, 0, 0];
+        bool[] given = [false, false, false];
+        foreach (string part in text.Split(','))
+        {
+            int equals = part.IndexOf('=', StringComparison.Ordinal);
+            int kind = equals < 0 ? -1 : Array.IndexOf(WorkloadMix.Names, part[..equals]);
+            if (kind < 0
+                || given[kind]
+                || !int.TryParse(part[(equals + 1)..], NumberStyles.None, CultureInfo.InvariantCulture, out percents[kind])
+                || percents[kind] > 100)
+            {
+                refusal = new Refusal(
+                    RefusalCode.BadOption, $"{option} takes percents such as transfers=50,swaps=40,failing=10; '{part}' is not one of them.");
+                return false;
+            }
+
+            given[kind] = true;
+        }
+
+        int sum = percents[0] + percents[1] + percents[2];
+        if (sum != 100)
+        {
+            refusal = new Refusal(RefusalCode.BadOption, $"{option} takes percents that sum to 100; '{text}' sums to {sum}.");
+            return false;
+        }
+
+        mix = new WorkloadMix(percents[0], percents[1], percents[2]);
+        return true;
+    }
+
+    /// <summary>One of a few words.</summary>
+    public static bool TryWord(string option, string? text, string[] words, ref string word, ref Refusal refusal)
+    {
+        if (text is null)
+        {
+            return true;
+        }
+
+        if (Array.IndexOf(words, text) >= 0)
+        {
+            word = text;
+            return true;
+        }
+
+        refusal = new Refusal(RefusalCode.BadOption, $"{option} takes {string.Join(" or ", words)}, not '{text}'.");
+        return false;
+    }
+}

@@ -1,0 +1,27 @@
+// The report of a benchmark suite: schema parallelvm.bench/1, the frame of every benchmark of the project.
+
+namespace ParallelVm.Loadtest.Reports;
+
+/// <summary>Schema <c>parallelvm.bench/1</c>.</summary>
+internal sealed record BenchReport
+{
+    /// <summary>The schema's name.</summary>
+    public const string SchemaName = "parallelvm.bench/1";
+
+    public string Schema { get; init; } = SchemaName;
+
+    public required string Suite { get; init; }
+
+    public required EnvironmentInfo Environment { get; init; }
+
+    public required BenchRowReport[] Rows { get; init; }
+}
+
+/// <summary>One row.</summary>
+/// <param name="Value">Median of the runs, in <paramref name="Unit"/>.</param>
+/// <param name="Twin">What the row is measured against in the same run; empty when there is nothing.</param>
+/// <param name="TwinValue">Median of the twin's runs; null without a twin.</param>
+/// <param name="Ratio">Value over twin value; null without a twin.</param>
+/// <param name="Spread">Smallest and largest run.</param>
+/// <param name="Runs">How many runs the median is of.</param>
+internal sealed record BenchRowReport(string Name, double Value, string Unit, string Twin, double? TwinValue, double? Ratio, double[] Spread, int Runs);

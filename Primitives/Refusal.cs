@@ -164,6 +164,45 @@ public enum RefusalCode : ushort
     /// <summary>A defect of ours that reached the host.</summary>
     Unexpected = 699,
     // 7xx: storage (Faster)
+
+    /// <summary>The data folder cannot be created, listed or written.</summary>
+    StoreFolderUnusable = 700,
+
+    /// <summary>Another process has the data folder open.</summary>
+    StoreFolderLocked = 701,
+
+    /// <summary>The data folder belongs to another chain.</summary>
+    StoreOfAnotherChain = 702,
+
+    /// <summary>The file that says which chain a data folder belongs to is damaged or missing beside data.</summary>
+    StoreIdentityDamaged = 703,
+
+    /// <summary>The data folder was written in a format that this code does not know.</summary>
+    StoreFormatUnknown = 704,
+
+    /// <summary>A block record is damaged although later ones are whole, so it is not a torn tail.</summary>
+    StoreLogDamaged = 705,
+
+    /// <summary>The block log ends below a checkpoint: durable blocks are missing.</summary>
+    StoreLogBehindCheckpoint = 706,
+
+    /// <summary>No checkpoint can be trusted and the block log does not reach back to genesis.</summary>
+    StoreCheckpointsDamaged = 707,
+
+    /// <summary>A block that was executed again has another root than its durable record.</summary>
+    StoreReplayDiverged = 708,
+
+    /// <summary>A write, sync, rename or deletion failed.</summary>
+    StoreWriteFailed = 709,
+
+    /// <summary>An earlier failure latched the store; it must be opened again.</summary>
+    StoreLatched = 710,
+
+    /// <summary>A read failed, or what was read is not what was written.</summary>
+    StoreReadFailed = 711,
+
+    /// <summary>A checkpoint was written but does not hold what it should.</summary>
+    StoreCheckpointFailed = 712,
 }
 
 /// <summary>A refusal: code and sentence. <c>default</c> means "not refused".</summary>

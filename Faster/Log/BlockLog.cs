@@ -1,0 +1,233 @@
+// The durable truth: every accepted block, in order, in segment files of records (BlockRecordCodec).
+//
+//   log/00000000000000000000.log   heights 0..k      a segment is named after the height of its first record
+//   log/0000000000000000k+1.log    heights k+1..     only the last one is written
+//
+// Invariants
+//   L1  when Append returns, the record and the name of its file are durable
+//   L2  heights rise by one; a record's parent is the block before it; its previous hash is the hash before it
+//   L3  a segment is created only after every record of the earlier ones is durable
+//   L4  after a failed write or sync nothing is written until the log is opened again: what a failed fsync has
+//       left in the page cache is unknown, and a second fsync may report success for bytes that are lost
+//
+// Opening reads forward from a trusted position and stops at the first record that does not verify. If nothing
+// valid follows, that record was being written when the machine stopped and was never acknowledged: it is cut off
+// and TornBytes says so. If a valid record follows, or a later segment exists (L3), an acknowledged block is
+// damaged: the log refuses to open. It never repairs.
+//
+// Cost: Append is one pwrite and one fsync; TryRead is one pread after the segment's offsets are known.
+// Threading: one caller at a time.   Recovery is in BlockLog.Recovery.cs.
+
+using System;
+using System.Collections.Generic;
+using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
+using System.IO;
+using ParallelVm.Primitives;
+using ParallelVm.Primitives.State;
+
+namespace ParallelVm.Faster;
+
+/// <summary>Where a block log lives and how its records are keyed.</summary>
+/// <param name="Files">The disk.</param>
+/// <param name="Folder">Folder of the segment files; created when missing.</param>
+/// <param name="Chain">Written into every record; a record of another chain does not verify.</param>
+/// <param name="Key">Local key of the record hashes.</param>
+/// <param name="SegmentBytes">A segment that has reached this length is followed by a new one.</param>
+public sealed record BlockLogOptions(IFileSystem Files, string Folder, ChainId Chain, Bytes32 Key, long SegmentBytes);
+
+/// <summary>An append-only, hash-chained log of accepted blocks.</summary>
+public sealed partial class BlockLog : IDisposable
+{
+    private readonly BlockLogOptions _options;
+    private readonly List<Segment> _segments = [];
+    private byte[] _buffer = new byte[64 * 1024];
+    private IDataFile? _tail;
+    private bool _latched;
+
+    private BlockLog(BlockLogOptions options)
+    {
+        _options = options;
+    }
+
+    /// <summary>After the newest record; null while the log is empty.</summary>
+    public LogPosition? End { get; private set; }
+
+    /// <summary>Height of the next record.</summary>
+    public Height Next => End is { } end ? end.Last.Next : new Height(_segments.Count == 0 ? 0 : _segments[0].First);
+
+    /// <summary>Height of the oldest record kept; equals <see cref="Next"/> while the log is empty.</summary>
+    public Height First => new(_segments.Count == 0 ? Next.Value : _segments[0].First);
+
+    /// <summary>Bytes of an unacknowledged record that opening cut off; zero after a clean stop.</summary>
+    public long TornBytes { get; private set; }
+
+    /// <summary>Adds a block and returns when it is durable.</summary>
+    /// <param name="record">Height <see cref="Next"/>, on top of the last block.</param>
+    /// <exception cref="StateStoreException">The disk failed, now (709) or earlier (710).</exception>
+    /// <exception cref="ArgumentException">The payload is longer than 16 MiB.</exception>
+    public void Append(in BlockRecord record)
+    {
+        if (_latched)
+        {
+            throw StoreFault.Of(RefusalCode.StoreLatched, "The block log stopped at an earlier write failure; open the store again.");
+        }
+
+        if (record.Payload.Length > BlockRecordCodec.MaxPayloadBytes)
+        {
+            throw new ArgumentException($"A block payload has {record.Payload.Length} bytes; at most {BlockRecordCodec.MaxPayloadBytes} are kept.");
+        }
+
+        Invariant.Require(record.Height == Next);                                                       // L2
+        Invariant.Require(End is not { } last ? record.ParentId == default || Next.Value != 0 : record.ParentId == last.LastBlock);
+
+        int length = BlockRecordCodec.OverheadBytes + record.Payload.Length;
+        Bytes32 hash = BlockRecordCodec.Write(Buffer(length), _options.Chain, record, End?.LastHash ?? Bytes32.Zero, _options.Key);
+        try
+        {
+            Segment segment = SegmentForNext(out bool created);
+            long offset = segment.Length;
+            _tail!.Write(offset, _buffer.AsSpan(0, length));
+            _tail.Sync();
+            if (created)
+            {
+                _options.Files.SyncFolder(_options.Folder);
+            }
+
+            segment.Offsets?.Add(offset);
+            segment.Length = offset + length;
+            End = new LogPosition(segment.First, offset, segment.Length, record.Height, hash, record.BlockId);   // L1
+        }
+        catch (Exception error) when (StoreFault.IsDisk(error))
+        {
+            _latched = true;                                                                            // L4
+            throw StoreFault.Disk(RefusalCode.StoreWriteFailed, $"Writing block {record.Height} to {_options.Folder}", error);
+        }
+    }
+
+    /// <summary>Reads a block and checks its hash.</summary>
+    /// <returns>False when the log has no block of that height.</returns>
+    /// <exception cref="StateStoreException">The record is damaged (705) or cannot be read (711).</exception>
+    public bool TryRead(Height height, [NotNullWhen(true)] out BlockRecord? record)
+    {
+        record = null;
+        if (End is null || height.Value < First.Value || height.Value > End.Value.Last.Value)
+        {
+            return false;
+        }
+
+        Segment segment = SegmentOf(height);
+        try
+        {
+            using IDataFile file = _options.Files.OpenRead(segment.Path);
+            List<long> offsets = segment.Offsets ??= ReadOffsets(segment, file);
+            int index = (int)(height.Value - segment.First);
+            if (index >= offsets.Count
+                || !TryReadRecord(file, offsets[index], segment.Length, out BlockRecordCodec.Header header, out _)
+                || header.Height != height)
+            {
+                throw StoreFault.Of(RefusalCode.StoreLogDamaged, $"Block {height} in {segment.Path} does not verify.");
+            }
+
+            record = new BlockRecord(
+                header.Height, header.ParentId, header.BlockId, header.StateRoot,
+                _buffer.AsMemory(BlockRecordCodec.HeaderBytes, header.PayloadLength).ToArray());
+            return true;
+        }
+        catch (Exception error) when (StoreFault.IsDisk(error))
+        {
+            throw StoreFault.Disk(RefusalCode.StoreReadFailed, $"Reading block {height} from {segment.Path}", error);
+        }
+    }
+
+    /// <summary>Closes the files. Everything acknowledged is durable already.</summary>
+    public void Dispose() => _tail?.Dispose();
+
+    /// <summary>The segment that the next record goes to, open in <see cref="_tail"/>.</summary>
+    private Segment SegmentForNext(out bool created)
+    {
+        Segment? last = _segments.Count == 0 ? null : _segments[^1];
+        created = last is null || last.Length >= _options.SegmentBytes;
+        if (created)
+        {
+            _tail?.Dispose();
+            last = new Segment(Next.Value, PathOf(Next.Value)) { Offsets = [] };
+            _tail = _options.Files.OpenOrCreate(last.Path);
+            _segments.Add(last);
+        }
+
+        _tail ??= _options.Files.OpenOrCreate(last!.Path);
+        return last!;
+    }
+
+    private Segment SegmentOf(Height height)
+    {
+        int low = 0;
+        int high = _segments.Count - 1;
+        while (low < high)
+        {
+            int middle = (low + high + 1) >>> 1;
+            if (_segments[middle].First <= height.Value)
+            {
+                low = middle;
+            }
+            else
+            {
+                high = middle - 1;
+            }
+        }
+
+        return _segments[low];
+    }
+
+    /// <summary>Reads the record at an offset into <see cref="_buffer"/> and checks that it is whole.</summary>
+    private bool TryReadRecord(IDataFile file, long offset, long end, out BlockRecordCodec.Header header, out Bytes32 hash)
+    {
+        hash = default;
+        Span<byte> head = Buffer(BlockRecordCodec.HeaderBytes);
+        if (file.Read(offset, head) != head.Length
+            || !BlockRecordCodec.TryReadHeader(head, _options.Chain, out header))
+        {
+            header = default;
+            return false;
+        }
+
+        int length = header.RecordLength;
+        if (length > end - offset)
+        {
+            return false;
+        }
+
+        Span<byte> whole = Buffer(length);
+        return file.Read(offset, whole) == length && BlockRecordCodec.Verify(whole, _options.Key, out hash);
+    }
+
+    private Span<byte> Buffer(int length)
+    {
+        if (_buffer.Length < length)
+        {
+            _buffer = new byte[Math.Max(length, _buffer.Length * 2)];
+        }
+
+        return _buffer.AsSpan(0, length);
+    }
+
+    private string PathOf(ulong first) =>
+        Path.Combine(_options.Folder, first.ToString("D20", CultureInfo.InvariantCulture) + Extension);
+
+    private const string Extension = ".log";
+
+    private sealed class Segment(ulong first, string path)
+    {
+        /// <summary>Height of the first record.</summary>
+        public ulong First { get; } = first;
+
+        public string Path { get; } = path;
+
+        /// <summary>End of the last whole record.</summary>
+        public long Length { get; set; }
+
+        /// <summary>Start of each record; null until somebody needs it.</summary>
+        public List<long>? Offsets { get; set; }
+    }
+}

@@ -140,6 +140,28 @@ public sealed partial class BlockLog : IDisposable
         }
     }
 
+    /// <summary>The position after the block of a height that the log holds; checks that record.</summary>
+    /// <exception cref="StateStoreException">The record is damaged (705) or cannot be read (711).</exception>
+    public LogPosition PositionAt(Height height)
+    {
+        if (End is { } end && end.Last == height)
+        {
+            return end;
+        }
+
+        if (!TryRead(height, out BlockRecord? record))
+        {
+            throw StoreFault.Of(RefusalCode.StoreLogBehindCheckpoint, $"The block log has no block {height}.");
+        }
+
+        // TryRead has verified the record, which still fills the buffer, and knows the segment's offsets.
+        Segment segment = SegmentOf(height);
+        long offset = segment.Offsets![(int)(height.Value - segment.First)];
+        int body = BlockRecordCodec.HeaderBytes + record.Value.Payload.Length;
+        return new LogPosition(
+            segment.First, offset, offset + body + Bytes32.Size, height, Bytes32.From(_buffer.AsSpan(body)), record.Value.BlockId);
+    }
+
     /// <summary>Closes the files. Everything acknowledged is durable already.</summary>
     public void Dispose() => _tail?.Dispose();
 

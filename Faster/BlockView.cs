@@ -1,0 +1,108 @@
+// The state after one block: its own diff over its parent's view, down to the accepted state.
+//
+//   accepted (FASTER) <- B5 <- B6        Read asks the newest diff first, FASTER last
+//                          \- B6'        siblings share B5 and do not see each other
+//
+// When a block is accepted, its diff goes to FASTER and its view becomes the base that the views on top of it end in.
+// What stood beside it, and the base before it, would now read a mixture of two states: they are dead, and using one
+// is a defect of the caller.
+//
+// Cost: Read is one binary search per processing ancestor. Apply is one tree update.   Threading: one caller at a time.
+
+using System;
+using ParallelVm.Primitives;
+using ParallelVm.Primitives.State;
+
+namespace ParallelVm.Faster;
+
+/// <summary>A state on top of the accepted one, or the accepted one itself.</summary>
+internal sealed class BlockView : IStateView
+{
+    private readonly StateStore _store;
+    private StateDiff? _diff;      // null once the diff is in FASTER
+    private long _aliveAt;         // acceptance count at which the way to the base was last walked
+
+    /// <summary>A base: what FASTER holds.</summary>
+    public BlockView(StateStore store, MerkleTree tree, StateRoot root)
+    {
+        _store = store;
+        Tree = tree;
+        Root = root;
+        _aliveAt = -1;
+    }
+
+    /// <summary>A block on top of <paramref name="parent"/>.</summary>
+    public BlockView(BlockView parent, StateDiff diff, MerkleTree tree, StateRoot root)
+        : this(parent._store, tree, root)
+    {
+        Parent = parent;
+        _diff = diff;
+    }
+
+    /// <inheritdoc/>
+    public StateRoot Root { get; }
+
+    /// <summary>The tree that <see cref="Root"/> commits to.</summary>
+    public MerkleTree Tree { get; }
+
+    /// <summary>The view below; null for a base, present or past.</summary>
+    public BlockView? Parent { get; private set; }
+
+    /// <summary>What the block changed; null for a base.</summary>
+    public StateDiff? Diff => _diff;
+
+    /// <inheritdoc/>
+    public int Read(in StateKey key, Span<byte> target)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(target.Length, StateLimits.MaxRecordBytes);
+        RequireAlive();
+        for (BlockView view = this; view._diff is { } diff; view = view.Parent!)
+        {
+            int index = diff.IndexOf(key);
+            if (index >= 0)
+            {
+                ref readonly DiffEntry entry = ref diff.Entries[index];
+                diff.ValueOf(entry).CopyTo(target);
+                return entry.IsTombstone ? -1 : entry.Length;
+            }
+        }
+
+        return _store.ReadAccepted(key, target);
+    }
+
+    /// <inheritdoc/>
+    public IStateView Apply(StateDiff diff)
+    {
+        ArgumentNullException.ThrowIfNull(diff);
+        RequireAlive();
+        MerkleTree tree = _store.Grow(Tree, diff);
+        return new BlockView(this, diff, tree, ReferenceEquals(tree, Tree) ? Root : _store.Hashing.Root(tree.Hash));
+    }
+
+    /// <summary>The diff is in FASTER: forget it and what was below.</summary>
+    public void BecomeBase()
+    {
+        _diff = null;
+        Parent = null;
+    }
+
+    /// <summary>Walks to the base once per acceptance.</summary>
+    /// <exception cref="InvariantException">The view does not stand on the accepted state.</exception>
+    private void RequireAlive()
+    {
+        if (_aliveAt == _store.Acceptances)
+        {
+            return;
+        }
+
+        BlockView bottom = this;
+        while (bottom.Parent is { } parent)
+        {
+            bottom = parent;
+        }
+
+        bool standsOnAcceptedState = ReferenceEquals(bottom, _store.Base);
+        Invariant.Require(standsOnAcceptedState);
+        _aliveAt = _store.Acceptances;
+    }
+}

@@ -1,0 +1,52 @@
+// Settings of a store. Only the folder and the chain have to be said.
+
+using ParallelVm.Primitives;
+using ParallelVm.Primitives.State;
+
+namespace ParallelVm.Faster;
+
+/// <summary>Where a store lives and how it is shaped.</summary>
+public sealed record StateStoreOptions
+{
+    /// <summary>The data folder; created when missing. One process at a time.</summary>
+    public required string Folder { get; init; }
+
+    /// <summary>The chain's hashing; its chain id is the only one whose data is opened.</summary>
+    public required StateHashing Hashing { get; init; }
+
+    /// <summary>The disk under the block log, the manifests and all syncs. FASTER's own files are always on this machine's disk.</summary>
+    public IFileSystem Files { get; init; } = DiskFileSystem.Instance;
+
+    /// <summary>A checkpoint follows every so many accepted blocks; 0: only on demand and on a clean stop.</summary>
+    public int CheckpointEveryBlocks { get; init; } = 256;
+
+    /// <summary>Checkpoint when the store is disposed of in good order.</summary>
+    public bool CheckpointOnDispose { get; init; } = true;
+
+    /// <summary>Verify every block record at opening, and not only those since the older checkpoint. About a second per GiB.</summary>
+    public bool VerifyWholeLog { get; init; } = true;
+
+    /// <summary>
+    /// Entropy for a new folder: it keys local checksums and salts hash buckets, so that nobody outside can aim at
+    /// either. Never part of a root. Zero is allowed and makes the folder's bytes reproducible.
+    /// </summary>
+    public Bytes32 LocalSalt { get; init; }
+
+    /// <summary>A block log segment that has reached this length is followed by a new one.</summary>
+    public long LogSegmentBytes { get; init; } = 64L << 20;
+
+    /// <summary>Hash buckets of a new state table, a power of two up to 2^24; 64 bytes of memory each. The table grows them when it is rewritten.</summary>
+    public long IndexBuckets { get; init; } = 1 << 17;
+
+    /// <summary>Page of the state table's log, a power of two.</summary>
+    public int TablePageBytes { get; init; } = 1 << 20;
+
+    /// <summary>One file of the state table's log, a power of two.</summary>
+    public long TableSegmentBytes { get; init; } = 1L << 30;
+
+    /// <summary>Part of the state table's log that stays in memory, at least four pages.</summary>
+    public long TableMemoryBytes { get; init; } = 256L << 20;
+
+    /// <summary>The state table is rewritten without dead records when its log has tripled since it was written, and grown by this much.</summary>
+    public long RewriteAfterBytes { get; init; } = 256L << 20;
+}

@@ -1,0 +1,332 @@
+// The accepted state in one FasterKV: key = state key, value = u8 format | program 32 | local key 32 | record bytes.
+// The value carries the preimage of its key, so that a scan can prove that each record stands where it belongs.
+//
+// FASTER is used for what it is good at (a fast hash table larger than memory) and trusted for nothing: it has no
+// checksums and reports no write errors, so the store above rebuilds and compares the root after every recovery
+// and checks every record that was read from disk against the tree.
+//
+// Invariants
+//   T1  one session, upsert and delete only; a checkpoint is taken with nothing pending, so it is an exact cut
+//   T2  a value is overwritten in place only by one of the same length; any other is appended
+//   T3  the index has at most 2^24 buckets: 2^25 is the size at which 2.6.5 loses everything without an error
+//
+// Bucket hashes are salted with a number local to the folder: keys are hashes that anybody can compute, and chains of
+// colliding ones would be slow. The salt never reaches a root.
+//
+// Cost: a read in memory is about a microsecond; a cold one is a disk read, waited for.
+// Threading: one caller at a time.
+
+using System;
+using System.Collections.Generic;
+using System.IO;
+using FASTER.core;
+using ParallelVm.Primitives;
+using ParallelVm.Primitives.State;
+
+namespace ParallelVm.Faster;
+
+/// <summary>Shape of a table. What is fixed at creation is kept in the manifest.</summary>
+/// <param name="IndexBuckets">A power of two in [2^4, 2^24]; 64 bytes each, best below five keys per bucket. Fixed.</param>
+/// <param name="PageBytes">A power of two, at least 16 KiB. Fixed.</param>
+/// <param name="SegmentBytes">Length of one log file, a power of two, at least a page. Fixed.</param>
+/// <param name="MemoryBytes">Part of the log kept in memory, at least four pages.</param>
+internal readonly record struct TableShape(long IndexBuckets, int PageBytes, long SegmentBytes, long MemoryBytes)
+{
+    public const long MaxIndexBuckets = 1 << 24;
+
+    public bool IsValid =>
+        long.IsPow2(IndexBuckets) && IndexBuckets is >= 16 and <= MaxIndexBuckets                            // T3
+        && int.IsPow2(PageBytes) && PageBytes is >= 16 * 1024 and <= 1 << 28
+        && long.IsPow2(SegmentBytes) && SegmentBytes >= PageBytes && SegmentBytes <= 1L << 32
+        && MemoryBytes / PageBytes >= 4;
+}
+
+/// <summary>A FASTER hash table of records.</summary>
+internal sealed class FasterTable : IDisposable
+{
+    /// <summary>Bytes before the record in a stored value.</summary>
+    public const int HeaderBytes = 1 + (2 * Bytes32.Size);
+
+    private const byte Format = 1;
+    private const string LogName = "hlog.log";
+
+    private readonly DeviceWatch _watch = new();
+    private readonly WatchedDevice _device;
+    private readonly DeviceLogCommitCheckpointManager _checkpoints;
+    private readonly FasterKV<SpanByte, SpanByte> _kv;
+    private readonly Functions _functions = new();
+    private readonly byte[] _value = new byte[HeaderBytes + StateLimits.MaxRecordBytes];
+    private readonly ReadTarget _read = new();
+    private ClientSession<SpanByte, SpanByte, SpanByte, ReadTarget, Empty, Functions>? _session;
+
+    private FasterTable(string folder, TableShape shape, ulong salt)
+    {
+        Invariant.Require(shape.IsValid);                                                                   // T3
+        Shape = shape;
+        _device = new WatchedDevice(Devices.CreateLogDevice(Path.Combine(folder, LogName)), _watch);
+        _checkpoints = new DeviceLogCommitCheckpointManager(
+            new WatchedDeviceFactory(_watch), new DefaultCheckpointNamingScheme(folder), removeOutdated: false);
+        _kv = new FasterKV<SpanByte, SpanByte>(new FasterKVSettings<SpanByte, SpanByte>
+        {
+            IndexSize = shape.IndexBuckets * 64,
+            LogDevice = _device,
+            PageSize = shape.PageBytes,
+            SegmentSize = shape.SegmentBytes,
+            MemorySize = shape.MemoryBytes,
+            CheckpointManager = _checkpoints,
+            RemoveOutdatedCheckpoints = false,
+            TryRecoverLatest = false,
+            EqualityComparer = new SaltedComparer(salt),
+        });
+    }
+
+    /// <summary>Its shape.</summary>
+    public TableShape Shape { get; }
+
+    /// <summary>End of FASTER's log in bytes from its start.</summary>
+    public long Tail => _kv.Log.TailAddress;
+
+    /// <summary>Name of one file of FASTER's log.</summary>
+    public static string LogFileName(long segment) => LogName + "." + segment.ToString(System.Globalization.CultureInfo.InvariantCulture);
+
+    /// <summary>A new, empty table in an empty folder.</summary>
+    public static FasterTable Create(string folder, TableShape shape, ulong salt)
+    {
+        FasterTable table = new(folder, shape, salt);
+        table.OpenSession();
+        return table;
+    }
+
+    /// <summary>A table as it was at a checkpoint, named by its token: never "the latest", which FASTER takes from folder times.</summary>
+    public static FasterTable Recover(string folder, TableShape shape, ulong salt, Guid token)
+    {
+        FasterTable table = new(folder, shape, salt);
+        try
+        {
+            table._kv.Recover(token, token);
+            table.RequireHealthy("recovering");
+            table.OpenSession();
+            return table;
+        }
+        catch (Exception)
+        {
+            table.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Writes a record over whatever the key had.</summary>
+    public void Upsert(in DiffEntry entry, ReadOnlySpan<byte> record)
+    {
+        Span<byte> value = _value.AsSpan(0, HeaderBytes + record.Length);
+        value[0] = Format;
+        entry.Program.Value.CopyTo(value[1..]);
+        entry.LocalKey.Value.CopyTo(value[(1 + Bytes32.Size)..]);
+        record.CopyTo(value[HeaderBytes..]);
+        UpsertStored(entry.Key, value);
+    }
+
+    /// <summary>Writes a stored value as <see cref="ReadStored"/> gave it.</summary>
+    public unsafe void UpsertStored(in StateKey key, ReadOnlySpan<byte> stored)
+    {
+        byte* keyBytes = stackalloc byte[Bytes32.Size];
+        key.Value.CopyTo(new Span<byte>(keyBytes, Bytes32.Size));
+
+        // SAFETY: both SpanBytes point at memory that stays in place until the call returns; FASTER copies what it keeps.
+        fixed (byte* valueBytes = stored)
+        {
+            SpanByte keySpan = SpanByte.FromPointer(keyBytes, Bytes32.Size);
+            SpanByte valueSpan = SpanByte.FromPointer(valueBytes, stored.Length);
+            Settle(_session!.Upsert(ref keySpan, ref valueSpan), "upsert");
+        }
+    }
+
+    /// <summary>Removes a record; nothing happens if there is none.</summary>
+    public unsafe void Delete(in StateKey key)
+    {
+        byte* keyBytes = stackalloc byte[Bytes32.Size];
+        key.Value.CopyTo(new Span<byte>(keyBytes, Bytes32.Size));
+        SpanByte keySpan = SpanByte.FromPointer(keyBytes, Bytes32.Size);   // SAFETY: as in UpsertStored
+        Settle(_session!.Delete(ref keySpan), "delete");
+    }
+
+    /// <summary>Reads a stored value.</summary>
+    /// <param name="stored">Header and record; valid until the next call.</param>
+    /// <param name="fromDisk">The value was not in memory: check it before believing it.</param>
+    /// <returns>False when the table has no such key.</returns>
+    public unsafe bool ReadStored(in StateKey key, out ReadOnlySpan<byte> stored, out bool fromDisk)
+    {
+        byte* keyBytes = stackalloc byte[Bytes32.Size];
+        key.Value.CopyTo(new Span<byte>(keyBytes, Bytes32.Size));
+        SpanByte keySpan = SpanByte.FromPointer(keyBytes, Bytes32.Size);   // SAFETY: as in UpsertStored; a pending read copies the key
+        SpanByte input = default;
+        ReadTarget target = _read;
+        target.Length = -1;
+        Status status = _session!.Read(ref keySpan, ref input, ref target);
+        fromDisk = status.IsPending;
+        if (fromDisk)
+        {
+            _ = _session.CompletePending(wait: true);
+            status = _functions.Completed;
+            RequireHealthy("reading");
+        }
+
+        if (status.IsFaulted || status.IsCanceled || (status.Found && target.Length < HeaderBytes))
+        {
+            throw StoreFault.Of(RefusalCode.StoreReadFailed, $"FASTER returned status {status} for key {key}.");
+        }
+
+        stored = status.Found ? target.Bytes.AsSpan(0, target.Length) : default;
+        return status.Found;
+    }
+
+    /// <summary>The preimage of a stored value's key, and its record.</summary>
+    /// <returns>False when the value is not in a known format.</returns>
+    public static bool TrySplit(ReadOnlySpan<byte> stored, out ProgramId program, out LocalKey localKey, out ReadOnlySpan<byte> record)
+    {
+        bool known = stored.Length >= HeaderBytes && stored[0] == Format;
+        program = known ? new ProgramId(Bytes32.From(stored[1..])) : default;
+        localKey = known ? new LocalKey(Bytes32.From(stored[(1 + Bytes32.Size)..])) : default;
+        record = known ? stored[HeaderBytes..] : default;
+        return known;
+    }
+
+    /// <summary>Every key that the log mentions, live or deleted.</summary>
+    public HashSet<StateKey> ScanKeys()
+    {
+        HashSet<StateKey> keys = [];
+        using IFasterScanIterator<SpanByte, SpanByte> scan = _kv.Log.Scan(_kv.Log.BeginAddress, _kv.Log.TailAddress);
+        while (scan.GetNext(out RecordInfo _))
+        {
+            ref SpanByte key = ref scan.GetKey();
+            if (key.Length != Bytes32.Size)
+            {
+                throw StoreFault.Of(RefusalCode.StoreReadFailed, $"FASTER's log holds a key of {key.Length} bytes.");
+            }
+
+            keys.Add(new StateKey(Bytes32.From(key.AsReadOnlySpan())));
+        }
+
+        RequireHealthy("scanning");
+        return keys;
+    }
+
+    /// <summary>Writes a full checkpoint (index, and the log up to its tail).</summary>
+    /// <returns>Its token. The files still have to be checked.</returns>
+    public Guid TakeCheckpoint()
+    {
+        _ = _session!.CompletePending(wait: true);                                                          // T1
+        if (!_kv.TryInitiateFullCheckpoint(out Guid token, CheckpointType.FoldOver))
+        {
+            throw StoreFault.Of(RefusalCode.StoreCheckpointFailed, "FASTER refused to start a checkpoint.");
+        }
+
+        _kv.CompleteCheckpointAsync().AsTask().GetAwaiter().GetResult();
+        RequireHealthy("writing a checkpoint");
+        return token;
+    }
+
+    /// <summary>Closes the table. What is not in a checkpoint is lost, as after a crash.</summary>
+    public void Dispose()
+    {
+        _session?.Dispose();
+        _kv.Dispose();
+        _checkpoints.Dispose();
+        _device.Dispose();
+    }
+
+    private void OpenSession() => _session = _kv.For(_functions).NewSession<Functions>(_functions);
+
+    private void Settle(Status status, string what)
+    {
+        if (status.IsPending)
+        {
+            _ = _session!.CompletePending(wait: true);
+        }
+        else if (status.IsFaulted || status.IsCanceled)
+        {
+            throw StoreFault.Of(RefusalCode.StoreWriteFailed, $"FASTER returned status {status} for an {what}.");
+        }
+
+        RequireHealthy("writing");
+    }
+
+    private void RequireHealthy(string doing)
+    {
+        if (_watch.Failure is { } failure)
+        {
+            throw StoreFault.Of(RefusalCode.StoreReadFailed, $"The state table failed while {doing}: {failure}.");
+        }
+    }
+
+    /// <summary>Where a read puts its value; one, reused.</summary>
+    internal sealed class ReadTarget
+    {
+        public readonly byte[] Bytes = new byte[HeaderBytes + StateLimits.MaxRecordBytes];
+
+        public int Length;
+    }
+
+    /// <summary>FASTER's callbacks.</summary>
+    internal sealed class Functions : SpanByteFunctions<SpanByte, ReadTarget, Empty>
+    {
+        /// <summary>Status of the last read that had to wait.</summary>
+        public Status Completed;
+
+        public override bool SingleReader(ref SpanByte key, ref SpanByte input, ref SpanByte value, ref ReadTarget dst, ref ReadInfo readInfo) =>
+            Copy(ref value, dst);
+
+        public override bool ConcurrentReader(ref SpanByte key, ref SpanByte input, ref SpanByte value, ref ReadTarget dst, ref ReadInfo readInfo) =>
+            Copy(ref value, dst);
+
+        public override bool ConcurrentWriter(
+            ref SpanByte key, ref SpanByte input, ref SpanByte src, ref SpanByte dst, ref ReadTarget output, ref UpsertInfo upsertInfo)
+        {
+            if (src.Length != dst.Length)                                                                   // T2
+            {
+                return false;
+            }
+
+            src.CopyTo(ref dst);
+            return true;
+        }
+
+        public override void ReadCompletionCallback(
+            ref SpanByte key, ref SpanByte input, ref ReadTarget output, Empty ctx, Status status, RecordMetadata recordMetadata) =>
+            Completed = status;
+
+        private static bool Copy(ref SpanByte value, ReadTarget target)
+        {
+            ReadOnlySpan<byte> bytes = value.AsReadOnlySpan();
+            target.Length = bytes.Length <= target.Bytes.Length ? bytes.Length : -1;
+            if (target.Length >= 0)
+            {
+                bytes.CopyTo(target.Bytes);
+            }
+
+            return true;
+        }
+    }
+
+    /// <summary>Equality by bytes, hash by a salted mix of all four words.</summary>
+    private sealed class SaltedComparer(ulong salt) : IFasterEqualityComparer<SpanByte>
+    {
+        public long GetHashCode64(ref SpanByte key)
+        {
+            Bytes32 words = Bytes32.From(key.AsReadOnlySpan());
+            ulong hash = Mix(words.W0 ^ salt);
+            hash = Mix(hash ^ words.W1);
+            hash = Mix(hash ^ words.W2);
+            return (long)Mix(hash ^ words.W3);
+        }
+
+        public bool Equals(ref SpanByte k1, ref SpanByte k2) => k1.AsReadOnlySpan().SequenceEqual(k2.AsReadOnlySpan());
+
+        private static ulong Mix(ulong x)
+        {
+            x = (x ^ (x >> 32)) * 0xD6E8FEB86659FD93;
+            x = (x ^ (x >> 32)) * 0xD6E8FEB86659FD93;
+            return x ^ (x >> 32);
+        }
+    }
+}

@@ -49,7 +49,105 @@ public enum RefusalCode : ushort
     SlotOutOfRange = 205,
 
     // 3xx: transactions and admission (Chain)
+
+    /// <summary>Signed for another chain.</summary>
+    WrongChain = 300,
+
+    /// <summary>The expiry lies before the block's (or the admitting node's) time.</summary>
+    Expired = 301,
+
+    /// <summary>The expiry lies further ahead than the replay window remembers ids.</summary>
+    ExpiryTooFar = 302,
+
+    /// <summary>The called program does not exist.</summary>
+    UnknownProgram = 303,
+
+    /// <summary>The called program has no entry of that selector.</summary>
+    UnknownEntry = 304,
+
+    /// <summary>The gas limit does not even cover what is charged before the first instruction.</summary>
+    GasLimitBelowIntrinsic = 305,
+
+    /// <summary>The gas limit is above what the chain allows one transaction.</summary>
+    GasLimitTooHigh = 306,
+
+    /// <summary>The highest price that the payer accepts is below the base fee.</summary>
+    PriceBelowBaseFee = 307,
+
+    /// <summary>A signature does not verify.</summary>
+    BadSignature = 308,
+
+    /// <summary>The transaction is known already: in the mempool, in this block, or in the chain within its expiry window.</summary>
+    DuplicateTransaction = 309,
+
+    /// <summary>The program table is empty: nothing is called.</summary>
+    NoProgram = 310,
+
+    /// <summary>More programs than a program table may hold.</summary>
+    TooManyPrograms = 311,
+
+    /// <summary>A program stands twice in the program table.</summary>
+    DuplicateProgram = 312,
+
+    /// <summary>More signers than a transaction may have.</summary>
+    TooManySigners = 313,
+
+    /// <summary>A signer stands twice.</summary>
+    DuplicateSigner = 314,
+
+    /// <summary>The mempool is full of transactions that pay at least as much.</summary>
+    MempoolFull = 315,
+
+    /// <summary>The payer has as many transactions waiting as one payer may have.</summary>
+    TooManyFromPayer = 316,
+
+    /// <summary>The payer's balance does not cover gas limit times price beside its other waiting transactions.</summary>
+    PayerUnderfunded = 317,
+
+    /// <summary>More slots than a slot table may hold.</summary>
+    SlotTableTooLong = 318,
+
     // 4xx: blocks (Chain)
+
+    /// <summary>The parent is not the last accepted block and not processing.</summary>
+    UnknownParent = 400,
+
+    /// <summary>The height is not the parent's plus one.</summary>
+    WrongHeight = 401,
+
+    /// <summary>The timestamp is not strictly after the parent's.</summary>
+    TimestampNotAfterParent = 402,
+
+    /// <summary>The timestamp is further ahead of this node's clock than allowed.</summary>
+    TimestampTooFarAhead = 403,
+
+    /// <summary>A block without transactions (only genesis has none).</summary>
+    EmptyBlock = 404,
+
+    /// <summary>The block is longer than the chain allows.</summary>
+    BlockTooLarge = 405,
+
+    /// <summary>The gas limits of the block's transactions exceed the block's.</summary>
+    BlockGasExceeded = 406,
+
+    /// <summary>The header's gas used is not what execution used.</summary>
+    GasUsedMismatch = 407,
+
+    /// <summary>The header's state root is not what execution gave.</summary>
+    StateRootMismatch = 408,
+
+    /// <summary>The header's receipts root is not what execution gave.</summary>
+    ReceiptsRootMismatch = 409,
+
+    /// <summary>The block stands on a rejected block, or beside an accepted one.</summary>
+    ConflictsWithAccepted = 410,
+
+    /// <summary>A durable block did not execute to its own header again: disk or code is not what it was.</summary>
+    ReplayDiverged = 411,
+
+    /// <summary>The store no longer keeps the blocks that the replay window is rebuilt from.</summary>
+    ReplayWindowIncomplete = 412,
+
     // 5xx: bytecode containers and the verifier (Executor), assembler (Toolchain)
 
     /// <summary>The bytes do not start as a bytecode container.</summary>
@@ -135,6 +233,51 @@ public enum RefusalCode : ushort
 
     // 6xx: genesis and configuration (Chain, hosts)
 
+    /// <summary>The text is not JSON.</summary>
+    JsonMalformed = 600,
+
+    /// <summary>A field that the format does not have.</summary>
+    JsonUnknownField = 601,
+
+    /// <summary>A field stands twice in one object.</summary>
+    JsonDuplicateField = 602,
+
+    /// <summary>A field is missing; no field has a default.</summary>
+    JsonMissingField = 603,
+
+    /// <summary>A field holds another kind of JSON value than the format says.</summary>
+    JsonWrongKind = 604,
+
+    /// <summary>A text is not hexadecimal of the right length.</summary>
+    JsonBadHex = 605,
+
+    /// <summary>A number is not an unsigned integer in its range.</summary>
+    JsonBadNumber = 606,
+
+    /// <summary>Genesis gives one program, record or balance twice.</summary>
+    GenesisDuplicateEntry = 607,
+
+    /// <summary>Genesis uses a program id that is reserved.</summary>
+    GenesisReservedProgram = 608,
+
+    /// <summary>A limit is zero, above what the format can carry, or contradicts another.</summary>
+    GenesisLimitOutOfRange = 609,
+
+    /// <summary>The verifier refused a program of genesis.</summary>
+    GenesisProgramRefused = 610,
+
+    /// <summary>A record's owner is not a program of genesis.</summary>
+    GenesisUnknownOwner = 611,
+
+    /// <summary>A record of genesis is too long.</summary>
+    GenesisRecordTooLong = 612,
+
+    /// <summary>The store holds a chain of another genesis.</summary>
+    GenesisMismatch = 613,
+
+    /// <summary>The name is empty, too long, or not printable ASCII.</summary>
+    GenesisBadName = 614,
+
     // 65x: command lines and files given to a host
 
     /// <summary>A command line that is not one of the program's: unknown command, option or argument.</summary>
@@ -163,6 +306,7 @@ public enum RefusalCode : ushort
 
     /// <summary>A defect of ours that reached the host.</summary>
     Unexpected = 699,
+
     // 7xx: storage (Faster)
 
     /// <summary>The data folder cannot be created, listed or written.</summary>

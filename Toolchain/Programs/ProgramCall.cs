@@ -48,33 +48,17 @@ public sealed record ProgramCall(uint Selector, byte[] Arguments, SlotBinding[] 
     /// <summary>As <see cref="Bind"/>, with the wide slot table that a message holds; for replays of up to 512 slots.</summary>
     public void BindWide(out Access[] accesses, out ushort[] slotTable)
     {
-        int[] order = new int[Slots.Length];
-        LocalKey[] keys = new LocalKey[Slots.Length];
-        for (int slot = 0; slot < Slots.Length; slot++)
+        Access[] declared = new Access[Slots.Length];
+        for (int slot = 0; slot < declared.Length; slot++)
         {
-            order[slot] = slot;
-            keys[slot] = Slots[slot].Key;
+            declared[slot] = new Access(0, Slots[slot].Key, Slots[slot].Mode);
         }
 
-        Array.Sort(keys, order);
-        slotTable = new ushort[Slots.Length];
-        Access[] joined = new Access[Slots.Length];
-        int count = 0;
-        foreach (int slot in order)
+        accesses = AccessList.Normalise(declared);
+        slotTable = new ushort[declared.Length];
+        for (int slot = 0; slot < declared.Length; slot++)
         {
-            SlotBinding binding = Slots[slot];
-            if (count > 0 && joined[count - 1].Key == binding.Key)
-            {
-                joined[count - 1] = joined[count - 1] with { Mode = AccessModes.Join(joined[count - 1].Mode, binding.Mode) };
-            }
-            else
-            {
-                joined[count++] = new Access(0, binding.Key, binding.Mode);
-            }
-
-            slotTable[slot] = (ushort)(count - 1);
+            slotTable[slot] = (ushort)Array.BinarySearch(accesses, declared[slot]);     // by key: the mode does not take part
         }
-
-        accesses = joined[..count];
     }
 }

@@ -13,12 +13,12 @@ namespace ParallelVm.Faster.Tests;
 /// <summary>A folder that is gone when the test is.</summary>
 public sealed class TempFolder : IDisposable
 {
-    private static int next;
+    private static int _next;
 
     public TempFolder()
     {
         Path = System.IO.Path.Combine(
-            System.IO.Path.GetTempPath(), "parallelvm-tests", $"{Environment.ProcessId}-{Interlocked.Increment(ref next)}");
+            System.IO.Path.GetTempPath(), "parallelvm-tests", $"{Environment.ProcessId}-{Interlocked.Increment(ref _next)}");
         Directory.CreateDirectory(Path);
     }
 
@@ -37,7 +37,12 @@ public sealed class TempFolder : IDisposable
 
         foreach (string file in Directory.GetFiles(source, "*", SearchOption.AllDirectories))
         {
-            // A plain read: the files are open and locked by the store that is "killed".
+            // The lock is the process's, not the folder's; the other files are open in the store that is "killed".
+            if (System.IO.Path.GetFileName(file) == "lock")
+            {
+                continue;
+            }
+
             using FileStream from = new(file, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete);
             using FileStream to = new(System.IO.Path.Combine(target, System.IO.Path.GetRelativePath(source, file)), FileMode.Create);
             from.CopyTo(to);

@@ -65,9 +65,6 @@ public sealed partial class StateStore : IStateStore
     /// <summary>Number of records in the accepted state.</summary>
     public long Records => _base.Tree.Count;
 
-    /// <summary>The tree of the accepted state, for proofs.</summary>
-    public MerkleTree AcceptedTree => _base.Tree;
-
     /// <summary>Height of the newest checkpoint; null before the first.</summary>
     public Height? CheckpointHeight => _checkpointed;
 
@@ -127,6 +124,19 @@ public sealed partial class StateStore : IStateStore
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
         return _log.TryRead(height, out record);
+    }
+
+    /// <summary>A proof against the accepted root that a key has its value, or that it has none; see <see cref="MerkleProof"/>.</summary>
+    public byte[] Prove(in StateKey key)
+    {
+        RequireUsable();
+        return MerkleProof.Prove(_base.Tree, key, other =>
+        {
+            byte[] value = new byte[StateLimits.MaxRecordBytes];
+            int length = ReadAccepted(other, value);
+            Invariant.Require(length >= 0);                                                 // S3: the tree has it
+            return Hashing.ValueHash(value.AsSpan(0, length));
+        });
     }
 
     /// <inheritdoc/>

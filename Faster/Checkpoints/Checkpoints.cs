@@ -62,6 +62,11 @@ internal sealed class Checkpoints
         _files.CreateFolder(_manifests.Folder);
         Directory.CreateDirectory(_tables);
         Kept = _manifests.ReadAll(notes, out bool anyDamaged);
+        if (Kept.Count == 0)
+        {
+            _files.SyncFolder(_options.Folder);   // the two folders may be new
+        }
+
         return anyDamaged;
     }
 

@@ -49,6 +49,7 @@ internal readonly record struct FolderIdentity(ChainId Chain, Bytes32 Salt)
             writer.WriteBytes32(chain.Value);
             writer.WriteBytes32(salt);
             SealedFile.Write(files, folder, FileName, SealKey(), writer.Written);
+            files.SyncFolder(BlockLog.FolderAbove(folder));
             return new FolderIdentity(chain, salt);
         }
 

@@ -4,6 +4,7 @@ using System;
 using System.Buffers.Binary;
 using System.Collections.Generic;
 using System.Globalization;
+using System.IO;
 using ParallelVm.Primitives;
 using ParallelVm.Primitives.State;
 
@@ -23,6 +24,12 @@ public sealed partial class BlockLog
         {
             options.Files.CreateFolder(options.Folder);
             log.ListSegments();
+            if (log._segments.Count == 0)
+            {
+                // The folder may be new: without its own name, no segment in it would be durable.
+                options.Files.SyncFolder(FolderAbove(options.Folder));
+            }
+
             log.Scan(from);
             return log;
         }
@@ -36,6 +43,13 @@ public sealed partial class BlockLog
 
             throw;
         }
+    }
+
+    /// <summary>The folder in which a folder's own name stands.</summary>
+    internal static string FolderAbove(string folder)
+    {
+        string whole = Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder));
+        return Path.GetDirectoryName(whole) ?? whole;
     }
 
     private void ListSegments()

@@ -317,6 +317,7 @@ public sealed class BlockLogTests
         {
             ManifestFolder manifests = ManifestsOf(files);
             files.CreateFolder(manifests.Folder);
+            files.SyncFolder("/");
             using BlockLog log = BlockLog.Open(Options(files), null);
             List<Manifest> kept = [];
             foreach (BlockRecord block in blocks)

@@ -2,7 +2,7 @@
 // and can stop the machine before any operation, or fail one.
 //
 //   file    durable bytes + pending writes;       Sync makes them durable
-//   folder  durable names + pending name changes; SyncFolder makes them durable
+//   folder  durable names + pending name changes; SyncFolder makes them durable, also those of the folders in it
 //
 // A crash keeps, of what is pending, nothing, everything, or a prefix of which the last write is cut in half.
 // Strict POSIX: the sync of a file says nothing about its name.
@@ -27,6 +27,7 @@ public sealed class CrashException() : Exception("The simulated machine stopped.
 public sealed class FaultFileSystem : IFileSystem
 {
     private readonly Dictionary<string, Folder> _folders = new(StringComparer.Ordinal);
+    private readonly HashSet<string> _durableFolders = new(StringComparer.Ordinal);
     private readonly HashSet<string> _locks = new(StringComparer.Ordinal);
 
     /// <summary>Changing operations so far: the places where a crash or a fault can be set.</summary>
@@ -53,7 +54,13 @@ public sealed class FaultFileSystem : IFileSystem
         FaultFileSystem next = new();
         foreach ((string path, Folder folder) in _folders)
         {
+            if (survival == Survival.Nothing && !_durableFolders.Contains(path))
+            {
+                continue;
+            }
+
             Folder copy = new();
+            next._durableFolders.Add(path);
             foreach ((string name, Inode inode) in folder.Surviving(survival))
             {
                 copy.Adopt(name, new Inode(inode.Surviving(survival)));
@@ -141,7 +148,18 @@ public sealed class FaultFileSystem : IFileSystem
     public void SyncFolder(string path)
     {
         Step($"sync folder {path}");
-        _folders[path].Sync();
+        if (_folders.TryGetValue(path, out Folder? folder))
+        {
+            folder.Sync();
+        }
+
+        foreach (string below in _folders.Keys)
+        {
+            if (Path.GetDirectoryName(below) == path)
+            {
+                _durableFolders.Add(below);
+            }
+        }
     }
 
     public IDisposable? TryLock(string path) => _locks.Add(path) ? new Release(() => _locks.Remove(path)) : null;

@@ -34,6 +34,10 @@ public sealed partial class StateStore : IStateStore
     private BlockRecord? _last;
     private Height? _checkpointed;
     private int _sinceCheckpoint;
+    private const int LeafBatch = 256;
+
+    private readonly Bytes32[] _leafPairs = new Bytes32[2 * LeafBatch];
+    private readonly Bytes32[] _leaves = new Bytes32[LeafBatch];
     private LeafChange[] _changes = [];
     private bool _latched;
     private bool _disposed;
@@ -207,15 +211,32 @@ public sealed partial class StateStore : IStateStore
             _changes = new LeafChange[Math.Max(entries.Length, _changes.Length * 2)];
         }
 
+        for (int start = 0; start < entries.Length; start += LeafBatch)
+        {
+            int count = Math.Min(LeafBatch, entries.Length - start);
+            HashLeaves(diff, entries.Slice(start, count), _changes.AsSpan(start, count));
+        }
+
+        return tree.Update(Hashing, _changes.AsSpan(0, entries.Length));
+    }
+
+    private void HashLeaves(StateDiff diff, ReadOnlySpan<DiffEntry> entries, Span<LeafChange> changes)
+    {
+        Span<Bytes32> pairs = _leafPairs.AsSpan(0, 2 * entries.Length);
+        Span<Bytes32> leaves = _leaves.AsSpan(0, entries.Length);
         for (int i = 0; i < entries.Length; i++)
         {
             ref readonly DiffEntry entry = ref entries[i];
             Invariant.Audit(Hashing.KeyOf(entry.Program, entry.LocalKey) == entry.Key);
-            _changes[i] = new LeafChange(
-                entry.Key, entry.IsTombstone ? StateHashing.Empty : Hashing.Leaf(entry.Key, Hashing.ValueHash(diff.ValueOf(entry))));
+            pairs[2 * i] = entry.Key.Value;
+            pairs[(2 * i) + 1] = entry.IsTombstone ? Bytes32.Zero : Hashing.ValueHash(diff.ValueOf(entry));
         }
 
-        return tree.Update(Hashing, _changes.AsSpan(0, entries.Length));
+        Hashing.Leaves(pairs, leaves);
+        for (int i = 0; i < entries.Length; i++)
+        {
+            changes[i] = new LeafChange(entries[i].Key, entries[i].IsTombstone ? StateHashing.Empty : leaves[i]);
+        }
     }
 
     private Height NextHeight => _last is { } last ? last.Height.Next : _log.First;

@@ -11,10 +11,13 @@
 //   M2  the hash is a function of the key set alone: not of the order or the batches in which keys came
 //   M3  an update that changes nothing returns the same object
 //
+// An update has two passes. The first copies paths, top down, and notes each new inner node under its depth; the second
+// hashes the notes from the deepest level up, eight nodes at a time, because nodes of one level do not need each other.
+//
 // Cost: about log2(keys / changes) + 2 node hashes per changed key and one allocation per hash; O(changes) extra depth
 // only for paths that share long prefixes. Memory: about 150 bytes per key.
 // Recursion goes as deep as a shared prefix, at most 256 frames.
-// Threading: immutable, so any number of readers.
+// Threading: immutable once Update has returned it, so any number of readers.
 
 using System;
 using ParallelVm.Primitives;
@@ -31,20 +34,26 @@ public readonly record struct LeafChange(StateKey Path, Bytes32 Leaf)
     public bool IsDelete => Leaf == StateHashing.Empty;
 }
 
-/// <summary>A node: leaf or inner. Immutable.</summary>
-internal abstract class MerkleNode(Bytes32 hash)
+/// <summary>A node: leaf or inner. Immutable outside the update that makes it.</summary>
+internal abstract class MerkleNode
 {
-    public readonly Bytes32 Hash = hash;
+    public Bytes32 Hash;
 }
 
 /// <summary>A subtree with one key.</summary>
-internal sealed class MerkleLeaf(StateKey path, Bytes32 hash) : MerkleNode(hash)
+internal sealed class MerkleLeaf : MerkleNode
 {
-    public readonly StateKey Path = path;
+    public readonly StateKey Path;
+
+    public MerkleLeaf(in LeafChange change)
+    {
+        Path = change.Path;
+        Hash = change.Leaf;
+    }
 }
 
 /// <summary>A subtree with two keys or more.</summary>
-internal sealed class MerkleInner(MerkleNode? left, MerkleNode? right, Bytes32 hash) : MerkleNode(hash)
+internal sealed class MerkleInner(MerkleNode? left, MerkleNode? right) : MerkleNode
 {
     public readonly MerkleNode? Left = left;
     public readonly MerkleNode? Right = right;
@@ -83,9 +92,10 @@ public sealed class MerkleTree
             Invariant.Require(changes[i - 1].Path.CompareTo(changes[i].Path) < 0);
         }
 
-        long count = Count;
-        MerkleNode? top = Update(hashing, Top, changes, 0, ref count);
-        return ReferenceEquals(top, Top) ? this : new MerkleTree(top, count);                              // M3
+        PathCopy copy = new(Count);
+        MerkleNode? top = copy.Update(Top, changes, 0);
+        copy.HashLevels(hashing);
+        return ReferenceEquals(top, Top) ? this : new MerkleTree(top, copy.Count);                         // M3
     }
 
     /// <summary>The leaf hash of a key.</summary>
@@ -117,97 +127,5 @@ public sealed class MerkleTree
         {
             visitor(leaf.Path);
         }
-    }
-
-    private static MerkleNode? Update(StateHashing hashing, MerkleNode? node, ReadOnlySpan<LeafChange> changes, int depth, ref long count)
-    {
-        if (changes.Length == 0)
-        {
-            return node;
-        }
-
-        if (changes.Length == 1 && (node is null || (node is MerkleLeaf same && same.Path == changes[0].Path)))
-        {
-            return Replace(node, changes[0], ref count);
-        }
-
-        // A leaf that is not itself the only thing changed moves down beside the changes, on the side of its next bit.
-        MerkleNode? left;
-        MerkleNode? right;
-        if (node is MerkleLeaf leaf)
-        {
-            bool goesRight = leaf.Path.Value.Bit(depth);
-            left = goesRight ? null : leaf;
-            right = goesRight ? leaf : null;
-        }
-        else
-        {
-            left = (node as MerkleInner)?.Left;
-            right = (node as MerkleInner)?.Right;
-        }
-
-        int split = FirstWithBit(changes, depth);
-        MerkleNode? newLeft = Update(hashing, left, changes[..split], depth + 1, ref count);
-        MerkleNode? newRight = Update(hashing, right, changes[split..], depth + 1, ref count);
-        if (node is MerkleInner && ReferenceEquals(newLeft, left) && ReferenceEquals(newRight, right))
-        {
-            return node;
-        }
-
-        return Join(hashing, newLeft, newRight);
-    }
-
-    private static MerkleNode? Replace(MerkleNode? leaf, in LeafChange change, ref long count)
-    {
-        if (change.IsDelete)
-        {
-            count -= leaf is null ? 0 : 1;
-            return null;
-        }
-
-        if (leaf is not null && leaf.Hash == change.Leaf)
-        {
-            return leaf;
-        }
-
-        count += leaf is null ? 1 : 0;
-        return new MerkleLeaf(change.Path, change.Leaf);
-    }
-
-    /// <summary>M1: a lone leaf rises; anything else becomes an inner node.</summary>
-    private static MerkleNode? Join(StateHashing hashing, MerkleNode? left, MerkleNode? right)
-    {
-        if (left is null && right is null or MerkleLeaf)
-        {
-            return right;
-        }
-
-        if (right is null && left is MerkleLeaf)
-        {
-            return left;
-        }
-
-        return new MerkleInner(left, right, hashing.Node(left?.Hash ?? StateHashing.Empty, right?.Hash ?? StateHashing.Empty));
-    }
-
-    /// <summary>Index of the first change whose path has a 1 at <paramref name="depth"/>; all share the bits above.</summary>
-    private static int FirstWithBit(ReadOnlySpan<LeafChange> changes, int depth)
-    {
-        int low = 0;
-        int high = changes.Length;
-        while (low < high)
-        {
-            int middle = (low + high) >>> 1;
-            if (changes[middle].Path.Value.Bit(depth))
-            {
-                high = middle;
-            }
-            else
-            {
-                low = middle + 1;
-            }
-        }
-
-        return low;
     }
 }

@@ -71,6 +71,12 @@ public sealed class StateHashing
     /// <summary>The node over two subtrees.</summary>
     public Bytes32 Node(in Bytes32 left, in Bytes32 right) => Blake3.KeyedPair(_nodeKey, left, right);
 
+    /// <summary>Many leaves at once: pairs of (path, value hash), one leaf each.</summary>
+    public void Leaves(ReadOnlySpan<Bytes32> pairs, Span<Bytes32> leaves) => Blake3.KeyedPairs(_leafKey, pairs, leaves);
+
+    /// <summary>Many nodes at once: pairs of (left, right), one node each.</summary>
+    public void Nodes(ReadOnlySpan<Bytes32> pairs, Span<Bytes32> nodes) => Blake3.KeyedPairs(_nodeKey, pairs, nodes);
+
     /// <summary>The state root that headers carry, over the root of the tree.</summary>
     public StateRoot Root(in Bytes32 treeRoot)
     {

@@ -1,0 +1,107 @@
+// Refuses bad bytecode before it can run. After it the interpreter checks gas, arithmetic, memory and the bounds of
+// dynamic offsets, and nothing else.
+//
+//   1  every word decodes at this fork, unused bits are zero, operands are in range
+//   2  branches stay inside their function, go back to LOOP only, loops nest and are entered at their header
+//   3  no cell is read that some path leaves undefined; no instruction is unreachable
+//   4  calls do not cycle; open frames and activations are bounded
+//   5  every slot that an entry can reach exists, in a mode that the entry declares
+//
+// Linear: each step is one pass; the forward pass of 3 suffices because a LOOP says which cells live across it.
+// No recursion, no exception on any input.   Threading: pure.
+
+using System;
+using System.Diagnostics.CodeAnalysis;
+using ParallelVm.Executor.Bytecode;
+using ParallelVm.Primitives;
+
+namespace ParallelVm.Executor;
+
+/// <summary>The door through which bytecode enters.</summary>
+public static class Verifier
+{
+    /// <summary>Decodes and verifies a container; never throws on its bytes.</summary>
+    /// <param name="container">Canonical container bytes.</param>
+    /// <param name="limits">What the network allows.</param>
+    /// <param name="program">The program in the form that engines run.</param>
+    public static bool TryVerify(
+        ReadOnlySpan<byte> container, VerifierLimits limits, [NotNullWhen(true)] out VerifiedProgram? program, out Refusal refusal)
+    {
+        ArgumentNullException.ThrowIfNull(limits);
+        program = null;
+        if (!Container.TryDecode(container, out Container decoded, out refusal))
+        {
+            return false;
+        }
+
+        if (decoded.Fork != 0)
+        {
+            refusal = new Refusal(RefusalCode.UnknownFork, $"The code is for fork {decoded.Fork}; only fork 0 is active.");
+            return false;
+        }
+
+        FunctionFacts[] facts = new FunctionFacts[decoded.Functions.Length];
+        int start = 0;
+        for (int i = 0; i < facts.Length; i++)
+        {
+            int length = decoded.Functions[i].Length;
+            refusal = FunctionCheck.Run(decoded, i, decoded.Code.AsSpan(start, length), out facts[i]);
+            if (refusal.IsRefused)
+            {
+                return false;
+            }
+
+            start += length;
+        }
+
+        refusal = CallGraph.Check(decoded, facts);
+        if (!refusal.IsRefused)
+        {
+            refusal = CheckEntries(decoded, facts, limits);
+        }
+
+        if (refusal.IsRefused)
+        {
+            return false;
+        }
+
+        program = VerifiedProgram.Load(decoded, Blake3.Hash(container));
+        return true;
+    }
+
+    private static Refusal CheckEntries(Container container, FunctionFacts[] facts, VerifierLimits limits)
+    {
+        if (container.Entries.Length == 0)
+        {
+            return new Refusal(RefusalCode.BadEntry, "The program has no entry.");
+        }
+
+        foreach (ContainerEntry entry in container.Entries)
+        {
+            if (entry.Function >= facts.Length || container.Functions[entry.Function].Args != 0)
+            {
+                return new Refusal(RefusalCode.BadEntry, $"Entry {entry.Selector:x8} names function {entry.Function}, which does not exist or takes arguments.");
+            }
+
+            if (entry.SlotModes.Length > limits.MaxSlots)
+            {
+                return new Refusal(
+                    RefusalCode.TooManySlots, $"Entry {entry.Selector:x8} has {entry.SlotModes.Length} slots; at most {limits.MaxSlots} are allowed.");
+            }
+
+            if (entry.MaxPages > limits.MaxPages)
+            {
+                return new Refusal(
+                    RefusalCode.TooManyPages, $"Entry {entry.Selector:x8} asks for {entry.MaxPages} pages; at most {limits.MaxPages} are allowed.");
+            }
+
+            Refusal refusal = facts[entry.Function].Slots.CheckAgainst(entry);
+            if (refusal.IsRefused)
+            {
+                return refusal;
+            }
+        }
+
+        return Refusal.None;
+    }
+}

@@ -1,0 +1,90 @@
+// Events and return data of one run, in the canonical form that the receipt holds:
+//
+//   event count u16 | count x { schema u32 | length u32 | bytes } | length u32 | return data
+//
+// Empty (no bytes at all) when a run emitted nothing and returned nothing.
+//
+// Threading: owned by one interpreter.
+
+using System;
+using System.Buffers.Binary;
+
+namespace ParallelVm.Executor;
+
+/// <summary>Collects the output of a run, within its limits.</summary>
+internal sealed class OutputBuffer
+{
+    /// <summary>Most events of a transaction.</summary>
+    public const int MaxEvents = 64;
+
+    /// <summary>Most event bytes of a transaction.</summary>
+    public const int MaxEventBytes = 8 * 1024;
+
+    /// <summary>Most bytes of return data.</summary>
+    public const int MaxReturnBytes = 1024;
+
+    private readonly byte[] _buffer = new byte[2 + MaxEventBytes + (MaxEvents * 8) + 4 + MaxReturnBytes];
+    private readonly byte[] _returned = new byte[MaxReturnBytes];
+    private int _length;
+    private int _events;
+    private int _eventBytes;
+    private int _returnedLength;
+
+    /// <summary>The canonical form after <see cref="Seal"/>.</summary>
+    public ReadOnlySpan<byte> Written => _buffer.AsSpan(0, _length);
+
+    /// <summary>Forgets everything.</summary>
+    public void Clear()
+    {
+        _length = 0;
+        _events = 0;
+        _eventBytes = 0;
+        _returnedLength = 0;
+    }
+
+    /// <summary>Appends an event; false beyond a limit.</summary>
+    public bool TryEmit(uint schema, ReadOnlySpan<byte> bytes)
+    {
+        if (_events == MaxEvents || bytes.Length > MaxEventBytes - _eventBytes)
+        {
+            return false;
+        }
+
+        _length = Math.Max(_length, 2);
+        BinaryPrimitives.WriteUInt32LittleEndian(_buffer.AsSpan(_length), schema);
+        BinaryPrimitives.WriteInt32LittleEndian(_buffer.AsSpan(_length + 4), bytes.Length);
+        bytes.CopyTo(_buffer.AsSpan(_length + 8));
+        _length += 8 + bytes.Length;
+        _eventBytes += bytes.Length;
+        _events++;
+        return true;
+    }
+
+    /// <summary>Sets the return data; false beyond the limit.</summary>
+    public bool TryReturn(ReadOnlySpan<byte> bytes)
+    {
+        if (bytes.Length > MaxReturnBytes)
+        {
+            return false;
+        }
+
+        bytes.CopyTo(_returned);
+        _returnedLength = bytes.Length;
+        return true;
+    }
+
+    /// <summary>Completes the canonical form at the end of a successful run.</summary>
+    public void Seal()
+    {
+        if (_events == 0 && _returnedLength == 0)
+        {
+            return;
+        }
+
+        _length = Math.Max(_length, 2);
+        BinaryPrimitives.WriteUInt16LittleEndian(_buffer, (ushort)_events);
+        BinaryPrimitives.WriteInt32LittleEndian(_buffer.AsSpan(_length), _returnedLength);
+        _returned.AsSpan(0, _returnedLength).CopyTo(_buffer.AsSpan(_length + 4));
+        _length += 4 + _returnedLength;
+    }
+}

@@ -178,6 +178,16 @@ public sealed class AmmTests
         Assert.Equal(Abort(AmmAborts.BadDirection), host.Run(swap with { Arguments = arguments }, User(0)).Code);
     }
 
+    // Pinned loosely: a swap that became twice as dear, or free, is a change somebody should have meant.
+    [Fact]
+    public void Swap_costs_about_what_it_did()
+    {
+        ProgramHost host = FundedHost(new PoolRecord(AssetA, AssetB, 1_000_000, 2_000_000, 1_000, 30));
+        Assert.Equal(Halt.Success, host.Run(AmmCalls.Swap(User(0), Pool, AssetA, AssetB, 1_000, 0, SwapDirection.AToB), User(0)).Halt);
+        Outcome outcome = host.Run(AmmCalls.Swap(User(0), Pool, AssetA, AssetB, 1_000, 0, SwapDirection.AToB), User(0));
+        Assert.InRange(outcome.GasUsed, 400UL, 1_200UL);
+    }
+
     private static void AssertState(ProgramHost host, Model model, string where)
     {
         PoolRecord pool = PoolOf(host);

@@ -1,6 +1,7 @@
 using System;
 using System.Buffers.Binary;
 using ParallelVm.Executor;
+using ParallelVm.Executor.Bytecode;
 using ParallelVm.Primitives;
 
 namespace ParallelVm.Toolchain.Tests;
@@ -50,7 +51,7 @@ public sealed class CounterAndTouchTests
     [InlineData(31, 33), InlineData(65, 0), InlineData(200, 200), InlineData(400, 0), InlineData(0, 400), InlineData(256, 256)]
     public void Touch_program_increments_every_record_of_its_shape(int writes, int adds)
     {
-        ProgramHost host = new(TouchProgram.Assemble(writes, adds));
+        ProgramHost host = new(TouchProgram.Assemble(writes, adds), Container.MaxSlots);
         LocalKey[] writeKeys = new LocalKey[writes];
         LocalKey[] addKeys = new LocalKey[adds];
         for (int i = 0; i < writes + adds; i++)

@@ -1,5 +1,6 @@
-// Runs calls of one program against records in a dictionary, one by one, on the naive machine: the smallest thing that can
-// be called a chain.
+// Runs calls of one program against records in a dictionary, one by one, on the real verifier and interpreter: the smallest
+// thing that can be called a chain. Adds are folded right after a run, as a serial engine does. Every call also runs on the
+// naive machine first; both have to agree on the code and on every record.
 
 using System;
 using System.Collections.Generic;
@@ -13,14 +14,21 @@ namespace ParallelVm.Toolchain.Tests;
 
 internal sealed class ProgramHost
 {
+    public const ulong GasLimit = 1_000_000;
+
     private static readonly ProgramId Id = new(new Bytes32(7, 7, 7, 7));
     private static readonly ProgramId ForeignId = new(new Bytes32(8, 8, 8, 8));
 
+    private readonly Interpreter _interpreter = new();
+    private readonly VerifiedProgram _program;
     private readonly Container _container;
 
-    public ProgramHost(byte[] container)
+    public ProgramHost(byte[] container, int maxSlots = 64)
     {
-        Assert.True(Container.TryDecode(container, out _container, out Refusal refusal), refusal.ToString());
+        VerifierLimits limits = VerifierLimits.Default with { MaxSlots = maxSlots };
+        Assert.True(Verifier.TryVerify(container, limits, out VerifiedProgram? program, out Refusal refusal), refusal.ToString());
+        _program = program;
+        Assert.True(Container.TryDecode(container, out _container, out refusal), refusal.ToString());
     }
 
     public Dictionary<LocalKey, Record> Records { get; } = [];
@@ -44,27 +52,55 @@ internal sealed class ProgramHost
             (accesses, slotTable) = MoveToForeign(accesses, slotTable, slotTable[foreignSlot]);
         }
 
-        Assert.True(AccessList.TryCreate(accesses, 2, out _, out Refusal refusal, 512), refusal.ToString());
+        Assert.True(AccessList.TryCreate(accesses, 2, out AccessList list, out Refusal refusal, 512), refusal.ToString());
         Record[] records = new Record[accesses.Length];
+        StateKey[] keys = new StateKey[accesses.Length];
         for (int i = 0; i < accesses.Length; i++)
         {
+            keys[i] = new StateKey(accesses[i].Key.Value);
             records[i] = accesses[i].ProgramIndex == 0 ? Find(accesses[i].Key) : ForeignRecord;
         }
 
         NaiveRecord[] naive = NaiveRecords(accesses, records);
         NaiveRecord[] slots = Array.ConvertAll(slotTable, access => naive[access]);
-        ushort code = NaiveMachine.Run(_container, call.Selector, Id, caller, call.Arguments, slots);
+        ushort expected = NaiveMachine.Run(_container, call.Selector, Id, caller, call.Arguments, slots);
 
-        for (int i = 0; i < records.Length && code == 0; i++)
+        Message message = new()
         {
-            if (naive[i].Value is byte[] value)
+            Id = new TxId(Bytes32.Zero),
+            Programs = [Id, ForeignId],
+            Program = _program,
+            EntryIndex = _program.FindEntry(call.Selector),
+            Arguments = call.Arguments,
+            Accesses = list,
+            Keys = keys,
+            SlotTable = slotTable,
+            Payer = caller,
+            PayerKey = new StateKey(caller.Value),
+            Signers = [caller],
+            GasLimit = GasLimit,
+            IntrinsicGas = 0,
+            MaxPrice = 0,
+            Tip = 0,
+        };
+        Outcome outcome = _interpreter.Run(message, records, new BlockContext(new Height(1), 1_000, new ChainId(Bytes32.Zero), 0, 0));
+        if (outcome.Halt == Halt.Success)
+        {
+            foreach (PendingAdd add in _interpreter.Adds)
             {
-                records[i].Set(value);
+                records[add.AccessIndex].Accumulate(add.Amount);
             }
         }
 
-        return new Outcome(code == 0 ? Halt.Success : code >= 256 ? Halt.Revert : Halt.Trap, code, 0, 0, 0, -1, default);
+        Assert.True(outcome.Code == expected, $"{outcome} where the naive machine says {expected}");
+        for (int i = 0; i < records.Length && expected == 0; i++)
+        {
+            Assert.Equal(naive[i].Value ?? [], records[i].Value.ToArray());
+        }
+
+        return outcome;
     }
+
     /// <summary>What a Read slot finds when its access names another program's record.</summary>
     public Record ForeignRecord { get; } = new();
 

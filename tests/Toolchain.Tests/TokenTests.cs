@@ -138,6 +138,18 @@ public sealed class TokenTests
         Assert.Equal((UInt128)50, host.Balance(TokenLayout.AccountKey(Account(1))));
     }
 
+    // Pinned loosely: a transfer that became twice as dear, or free, is a change somebody should have meant.
+    [Fact]
+    public void Transfer_costs_about_what_it_did()
+    {
+        ProgramHost host = NewHost();
+        host.Set(TokenLayout.AccountKey(Account(1)), BalanceRecord.Encode(50));
+        host.Set(TokenLayout.AccountKey(Account(2)), BalanceRecord.Encode(50));
+        Outcome outcome = host.Run(TokenCalls.Transfer(Account(1), Account(2), 5), Account(1));
+        Assert.Equal(Halt.Success, outcome.Halt);
+        Assert.InRange(outcome.GasUsed, 50UL, 150UL);
+    }
+
     private static ProgramHost NewHost()
     {
         ProgramHost host = new(ReferencePrograms.Token);

@@ -32,7 +32,6 @@ internal sealed class Checkpoints
     public const string ManifestFolderName = "checkpoints";
     public const string TableFolderName = "tables";
 
-    private const int SectorBytes = 512;
     private static readonly string[] TokenFolders = ["cpr-checkpoints", "index-checkpoints"];
 
     private readonly StateStoreOptions _options;
@@ -249,8 +248,8 @@ internal sealed class Checkpoints
             _files.SyncFolder(Path.Combine(folder, kind));
         }
 
-        // Behind the last whole sector FASTER writes again when the page fills up; the root vouches for those bytes.
-        long covered = table.Tail / SectorBytes * SectorBytes;
+        long covered = table.Tail;
+        Invariant.Require(covered % FasterTable.SectorBytes == 0);                                         // T4
         for (long start = 0; start < covered; start += table.Shape.SegmentBytes)
         {
             long length = Math.Min(covered - start, table.Shape.SegmentBytes);

@@ -9,6 +9,7 @@
 //   T1  one session, upsert and delete only; a checkpoint is taken with nothing pending, so it is an exact cut
 //   T2  a value is overwritten in place only by one of the same length; any other is appended
 //   T3  the index has at most 2^24 buckets: 2^25 is the size at which 2.6.5 loses everything without an error
+//   T4  a checkpoint ends at a sector boundary, so no sector that it covers is ever written again
 //
 // Bucket hashes are salted with a number local to the folder: keys are hashes that anybody can compute, and chains of
 // colliding ones would be slow. The salt never reaches a root.
@@ -47,7 +48,17 @@ internal sealed class FasterTable : IDisposable
     /// <summary>Bytes before the record in a stored value.</summary>
     public const int HeaderBytes = 1 + (2 * Bytes32.Size);
 
+    /// <summary>Unit of FASTER's writes.</summary>
+    public const int SectorBytes = 512;
+
     private const byte Format = 1;
+
+    // A FASTER record is an 8-byte header, the key behind a 4-byte length, padded to 8, the value likewise.
+    private const int RecordOverheadBytes = 8 + 40 + 4;
+    private const int LeastRecordBytes = 56;
+
+    // The key of the record that fills a checkpoint's last sector: no hash is zero.
+    private static readonly StateKey FillerKey = new(Bytes32.Zero);
     private const string LogName = "hlog.log";
 
     private readonly DeviceWatch _watch = new();
@@ -207,6 +218,7 @@ internal sealed class FasterTable : IDisposable
             keys.Add(new StateKey(Bytes32.From(key.AsReadOnlySpan())));
         }
 
+        _ = keys.Remove(FillerKey);
         RequireHealthy("scanning");
         return keys;
     }
@@ -215,6 +227,7 @@ internal sealed class FasterTable : IDisposable
     /// <returns>Its token. The files still have to be checked.</returns>
     public Guid TakeCheckpoint()
     {
+        FillSector();
         _ = _session!.CompletePending(wait: true);                                                          // T1
         if (!_kv.TryInitiateFullCheckpoint(out Guid token, CheckpointType.FoldOver))
         {
@@ -233,6 +246,23 @@ internal sealed class FasterTable : IDisposable
         _kv.Dispose();
         _checkpoints.Dispose();
         _device.Dispose();
+    }
+
+    /// <summary>T4: without it, the bytes of a checkpoint's last sector change when the sector is written again, full.</summary>
+    private void FillSector()
+    {
+        // Near the end of a page the filler may not fit and lands on the next page, of which it then fills the first sectors.
+        for (int attempt = 0; attempt < 3 && Tail % SectorBytes != 0; attempt++)
+        {
+            int gap = (int)(SectorBytes - (Tail % SectorBytes));
+            int record = gap < LeastRecordBytes ? gap + SectorBytes : gap;
+            UpsertStored(FillerKey, new byte[record - RecordOverheadBytes]);
+        }
+
+        if (Tail % SectorBytes != 0)
+        {
+            throw StoreFault.Of(RefusalCode.StoreCheckpointFailed, $"FASTER's log ends at byte {Tail} instead of a sector boundary.");
+        }
     }
 
     private void OpenSession() => _session = _kv.For(_functions).NewSession<Functions>(_functions);

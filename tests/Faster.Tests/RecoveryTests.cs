@@ -331,6 +331,25 @@ public sealed class RecoveryTests
         AssertRecovers(world, options, 120, "after rewriting");
     }
 
+    [Theory, InlineData(121), InlineData(122)]
+    public void Checkpoint_can_be_taken_wherever_the_tables_log_ends(ulong seed)
+    {
+        using TempFolder temp = new();
+        World world = new(seed);
+        StateStoreOptions options = Small(temp["data"]) with { CheckpointEveryBlocks = 1 };
+        using (StateStore store = StateStore.Open(options))
+        {
+            while (world.Blocks.Count < 250)
+            {
+                world.Grow(1 + (world.Blocks.Count % 9));
+            }
+
+            world.AcceptTo(store, 250);
+        }
+
+        AssertRecovers(world, options, 250, "after 250 checkpoints");
+    }
+
     [Fact]
     public void Replay_that_gives_another_root_is_refused_and_latches()
     {

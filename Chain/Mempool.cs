@@ -1,0 +1,203 @@
+// Legal transactions that wait for a block: the highest tip first, then the oldest. Bounded in every direction an outsider
+// can push: count, bytes, transactions per payer, and what one payer may promise to pay.
+//
+// When it is full, a newcomer displaces those that tip strictly less, cheapest and youngest first; if that is not enough
+// room, it is refused and nothing is displaced.
+//
+// Invariants
+//   Q1  an id is here once; the two orders and the index hold the same entries
+//   Q2  count, bytes and each payer's totals are sums over the entries
+//   Q3  the order is a function of the sequence of calls: no clock, no hash order
+//
+// A transaction stays until a block with it is accepted, because a rejected block must not lose it; the builder leaves
+// out what the preferred branch holds already.
+//
+// Threading: ChainService's lock.   Cost: O(log n) per transaction in and out.
+
+using System;
+using System.Collections.Generic;
+using System.Diagnostics.CodeAnalysis;
+using ParallelVm.Primitives;
+
+namespace ParallelVm.Chain;
+
+/// <summary>Bounds of a mempool.</summary>
+public sealed record MempoolOptions
+{
+    /// <summary>Most transactions.</summary>
+    public int MaxCount { get; init; } = 65_536;
+
+    /// <summary>Most bytes of transactions.</summary>
+    public long MaxBytes { get; init; } = 64L << 20;
+
+    /// <summary>Most transactions of one payer.</summary>
+    public int MaxPerPayer { get; init; } = 16_384;
+}
+
+/// <summary>The waiting transactions.</summary>
+internal sealed class Mempool
+{
+    private readonly MempoolOptions _options;
+    private readonly Dictionary<TxId, Entry> _entries = [];
+    private readonly SortedSet<Entry> _byTip = new(Comparer<Entry>.Create(static (a, b) =>
+        a.Prepared.EffectiveTip != b.Prepared.EffectiveTip ? b.Prepared.EffectiveTip.CompareTo(a.Prepared.EffectiveTip) : a.Sequence.CompareTo(b.Sequence)));
+
+    private readonly SortedSet<Entry> _byExpiry = new(Comparer<Entry>.Create(static (a, b) =>
+        a.ExpiryMs != b.ExpiryMs ? a.ExpiryMs.CompareTo(b.ExpiryMs) : a.Sequence.CompareTo(b.Sequence)));
+
+    private readonly Dictionary<PublicKey, PayerTotals> _payers = [];
+    private ulong _nextSequence;
+
+    public Mempool(MempoolOptions options)
+    {
+        _options = options;
+    }
+
+    /// <summary>Transactions that wait.</summary>
+    public int Count => _entries.Count;
+
+    /// <summary>Their bytes.</summary>
+    public long Bytes { get; private set; }
+
+    /// <summary>The waiting transactions, best first. Not to be changed while it is walked.</summary>
+    public SortedSet<Entry> Ordered => _byTip;
+
+    /// <summary>True when the id waits.</summary>
+    public bool Contains(TxId id) => _entries.ContainsKey(id);
+
+    /// <summary>Finds a waiting transaction.</summary>
+    public bool TryFind(TxId id, [NotNullWhen(true)] out PreparedTransaction? prepared)
+    {
+        prepared = _entries.TryGetValue(id, out Entry? entry) ? entry.Prepared : null;
+        return prepared is not null;
+    }
+
+    /// <summary>What a payer's waiting transactions may cost at most.</summary>
+    public UInt128 ReservedBy(PublicKey payer) => _payers.TryGetValue(payer, out PayerTotals totals) ? totals.Reserved : 0;
+
+    /// <summary>Takes a transaction in, or says why not.</summary>
+    /// <param name="payerBalance">Balance of the payer now; its waiting transactions may not promise more.</param>
+    public Refusal Add(PreparedTransaction prepared, UInt128 payerBalance)
+    {
+        TxId id = prepared.Transaction.Id;
+        if (_entries.ContainsKey(id))
+        {
+            return new Refusal(RefusalCode.DuplicateTransaction, $"Transaction {id} waits in the mempool already.");
+        }
+
+        PublicKey payer = prepared.Transaction.Payer;
+        _payers.TryGetValue(payer, out PayerTotals totals);
+        if (totals.Count >= _options.MaxPerPayer)
+        {
+            return new Refusal(RefusalCode.TooManyFromPayer, $"Payer {payer} has {totals.Count} transactions waiting; at most {_options.MaxPerPayer} may.");
+        }
+
+        if (payerBalance < totals.Reserved || payerBalance - totals.Reserved < prepared.Reservation)
+        {
+            return new Refusal(
+                RefusalCode.PayerUnderfunded,
+                $"Payer {payer} holds {payerBalance}; this transaction reserves {prepared.Reservation} beside {totals.Reserved} for those waiting.");
+        }
+
+        if (!TryMakeRoom(prepared))
+        {
+            return new Refusal(
+                RefusalCode.MempoolFull,
+                $"The mempool holds {Count} transactions of {Bytes} bytes, and too few of them tip less than {prepared.EffectiveTip}.");
+        }
+
+        Entry entry = new(prepared, _nextSequence++);
+        _entries.Add(id, entry);
+        _byTip.Add(entry);
+        _byExpiry.Add(entry);
+        Tally(entry, +1);
+        return Refusal.None;
+    }
+
+    /// <summary>Takes a transaction out.</summary>
+    /// <returns>False when it was not here.</returns>
+    public bool Remove(TxId id)
+    {
+        if (!_entries.TryGetValue(id, out Entry? entry))
+        {
+            return false;
+        }
+
+        Remove(entry);
+        return true;
+    }
+
+    /// <summary>Takes out what no block of this time or later may hold.</summary>
+    public void RemoveExpired(ulong timeMs)
+    {
+        while (_byExpiry.Min is { } oldest && oldest.ExpiryMs < timeMs)
+        {
+            Remove(oldest);
+        }
+    }
+
+    private bool TryMakeRoom(PreparedTransaction newcomer)
+    {
+        int count = Count + 1 - _options.MaxCount;
+        long bytes = Bytes + newcomer.Transaction.Bytes.Length - _options.MaxBytes;
+        if (count <= 0 && bytes <= 0)
+        {
+            return true;
+        }
+
+        List<Entry> displaced = [];
+        foreach (Entry entry in _byTip.Reverse())
+        {
+            if (entry.Prepared.EffectiveTip >= newcomer.EffectiveTip)
+            {
+                return false;
+            }
+
+            displaced.Add(entry);
+            count--;
+            bytes -= entry.Prepared.Transaction.Bytes.Length;
+            if (count <= 0 && bytes <= 0)
+            {
+                displaced.ForEach(Remove);
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private void Remove(Entry entry)
+    {
+        bool removed = _entries.Remove(entry.Prepared.Transaction.Id) & _byTip.Remove(entry) & _byExpiry.Remove(entry);
+        Invariant.Require(removed);                                         // Q1
+        Tally(entry, -1);
+    }
+
+    private void Tally(Entry entry, int sign)
+    {
+        Transaction transaction = entry.Prepared.Transaction;
+        Bytes += sign * transaction.Bytes.Length;
+        _payers.TryGetValue(transaction.Payer, out PayerTotals totals);
+        totals = sign > 0
+            ? new PayerTotals(totals.Count + 1, totals.Reserved + entry.Prepared.Reservation)
+            : new PayerTotals(totals.Count - 1, totals.Reserved - entry.Prepared.Reservation);
+        if (totals.Count == 0)
+        {
+            Invariant.Require(totals.Reserved == 0);                        // Q2
+            _payers.Remove(transaction.Payer);
+        }
+        else
+        {
+            _payers[transaction.Payer] = totals;
+        }
+    }
+
+    /// <summary>A waiting transaction and its arrival number.</summary>
+    internal sealed record Entry(PreparedTransaction Prepared, ulong Sequence)
+    {
+        /// <summary>Last moment to enter a block.</summary>
+        public ulong ExpiryMs => Prepared.Transaction.ExpiryMs;
+    }
+
+    private readonly record struct PayerTotals(int Count, UInt128 Reserved);
+}

@@ -1,0 +1,43 @@
+// Which exact bytes carried good signatures. Keyed by the hash of the whole transaction, not by its id: the id leaves the
+// signatures out, so a copy with a forged signature has the id of the good one, and a node that skipped it by id would
+// accept a block that other nodes refuse.
+//
+// A transaction in the mempool is known by its bytes and needs no entry here; this remembers those that came in blocks, or
+// left the mempool. Bounded, oldest out first; forgetting costs a second check, never an answer.
+//
+// Threading: ChainService's lock.
+
+using System.Collections.Generic;
+using ParallelVm.Primitives;
+
+namespace ParallelVm.Chain;
+
+/// <summary>A bounded memory of checked transactions.</summary>
+internal sealed class VerifiedMemory
+{
+    private const int MaxEntries = 131_072;
+
+    private readonly HashSet<Bytes32> _entries = [];
+    private readonly Queue<Bytes32> _order = new();
+
+    /// <summary>True when these exact bytes were checked.</summary>
+    public bool Contains(in Bytes32 wireHash) => _entries.Contains(wireHash);
+
+    /// <summary>Remembers checked bytes.</summary>
+    public void Add(in Bytes32 wireHash)
+    {
+        if (!_entries.Add(wireHash))
+        {
+            return;
+        }
+
+        _order.Enqueue(wireHash);
+        if (_order.Count > MaxEntries)
+        {
+            _entries.Remove(_order.Dequeue());
+        }
+    }
+
+    /// <summary>The key of a transaction.</summary>
+    public static Bytes32 HashOf(Transaction transaction) => Blake3.Hash(transaction.Bytes.Span);
+}

@@ -347,6 +347,20 @@ public enum RefusalCode : ushort
 
     /// <summary>A checkpoint was written but does not hold what it should.</summary>
     StoreCheckpointFailed = 712,
+
+    // 8xx: batches (Engine)
+
+    /// <summary>A payer's balance, less what earlier transactions of the batch reserved, does not cover gas limit times price.</summary>
+    BatchPayerShort = 800,
+
+    /// <summary>A transaction's highest price is below the block's base fee.</summary>
+    BatchPriceBelowBaseFee = 801,
+
+    /// <summary>A transaction names one record twice, through a program that is twice in its program table.</summary>
+    BatchKeyTwice = 802,
+
+    /// <summary>A transaction's gas limit does not cover what it costs to include it.</summary>
+    BatchGasLimitTooLow = 803,
 }
 
 /// <summary>A refusal: code and sentence. <c>default</c> means "not refused".</summary>

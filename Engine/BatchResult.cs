@@ -1,0 +1,64 @@
+// What goes into a batch besides its transactions, and what comes out.
+
+using System;
+using ParallelVm.Executor;
+using ParallelVm.Primitives;
+using ParallelVm.Primitives.State;
+
+namespace ParallelVm.Engine;
+
+/// <summary>What is fixed for a chain.</summary>
+public sealed class ExecutionRules
+{
+    /// <summary>The chain's state encoding.</summary>
+    public required StateHashing Hashing { get; init; }
+
+    /// <summary>The account whose native balance is credited with tips.</summary>
+    public required PublicKey Treasury { get; init; }
+}
+
+/// <summary>Why a batch cannot be executed at all: a block that holds it is invalid.</summary>
+/// <param name="TxIndex">The first transaction, in batch order, that may not be there.</param>
+/// <param name="Refusal">Code of the 8xx group, and a sentence.</param>
+public readonly record struct BatchFault(TxIndex TxIndex, Refusal Refusal);
+
+/// <summary>What executing a batch made. Everything but <see cref="Trace"/> is the same for any worker count.</summary>
+public sealed class BatchResult
+{
+    /// <summary>One receipt per transaction, in batch order; their outputs share one buffer.</summary>
+    public required Receipt[] Receipts { get; init; }
+
+    /// <summary>Keys whose final value differs from the loaded one.</summary>
+    public required StateDiff Diff { get; init; }
+
+    /// <summary>The state after the batch; nothing is durable.</summary>
+    public required IStateView Post { get; init; }
+
+    /// <summary>Root of <see cref="Post"/>.</summary>
+    public required StateRoot Root { get; init; }
+
+    /// <summary>Sum of all gas used.</summary>
+    public required ulong GasUsed { get; init; }
+
+    /// <summary>Base fees: taken from payers, given to nobody.</summary>
+    public required UInt128 Burned { get; init; }
+
+    /// <summary>Tips credited to the treasury.</summary>
+    public required UInt128 Tips { get; init; }
+
+    /// <summary>How it ran.</summary>
+    public required BatchTrace Trace { get; init; }
+}
+
+/// <summary>How a batch ran: for metrics and reports, never for consensus.</summary>
+/// <param name="Workers">Workers that were asked to take part; 1 = the plain loop.</param>
+/// <param name="Chains">Chains of the conflict graph, 0 when no graph was built.</param>
+/// <param name="KeyCount">Distinct keys, payers included.</param>
+/// <param name="WorkNs">Sum of the transactions' measured times; 0 unless <see cref="ParallelEngine.MeasuresTransactions"/>.</param>
+/// <param name="SpanNs">Longest chain of waits in measured time; 0 unless measured.</param>
+/// <param name="Width">Most transactions on one level; 0 unless measured.</param>
+/// <param name="LoadNs">Interning, loading records and reserving fees.</param>
+/// <param name="ExecuteNs">Building the graph and running the transactions.</param>
+/// <param name="RootNs">Settling fees, the diff and the root.</param>
+public readonly record struct BatchTrace(
+    int Workers, int Chains, int KeyCount, long WorkNs, long SpanNs, int Width, long LoadNs, long ExecuteNs, long RootNs);

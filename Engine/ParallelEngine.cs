@@ -1,0 +1,262 @@
+// The engine: a batch of messages and a state in, receipts, a diff and a root out. The place where scheduler and executor meet,
+// and the one package to embed without a chain.
+//
+//   intern keys -> load records -> reserve fees -> [ plain loop | conflict graph -> chains -> workers ] -> settle fees -> diff -> root
+//
+// The promise (the serial fiction): result, for any worker count, any interleaving, any machine, is that of the plain loop.
+// Why it holds: a transaction reaches state only through declared keys; the graph keeps conflicting transactions in
+// batch order; adds commute; everything outside the transactions' own run is done on one thread in batch order.
+//
+// Cost: no allocation per transaction but receipts, diff and packed outputs. Threads are started when first needed and kept.
+// Threading: one TryExecute at a time; the pool may serve other work between and beside batches.
+
+using System;
+using System.Diagnostics.CodeAnalysis;
+using System.Threading;
+using Microsoft.Extensions.ObjectPool;
+using ParallelVm.Executor;
+using ParallelVm.Primitives;
+using ParallelVm.Primitives.State;
+using ParallelVm.Scheduler;
+
+namespace ParallelVm.Engine;
+
+/// <summary>Executes batches of transactions, in parallel where their access lists allow it.</summary>
+public sealed class ParallelEngine : IDisposable
+{
+    private const int ParallelTxMin = 8;
+    private const ulong CeilingPermilleMin = 1_300;
+    private const ulong ChainGasMax = 16_000;           // about 50 microseconds of the interpreter
+
+    private readonly TimeProvider _time;
+    private readonly Batch _batch;
+    private readonly ConflictGraph _graph = new(ChainGasMax);
+    private readonly ObjectPool<Interpreter> _interpreters;
+    private readonly ParallelRun _run;
+    private StateKey[] _changedKeys = [];
+    private int[] _changedIds = [];
+    private bool _isDirty;
+    private int _busy;
+
+    /// <summary>An engine with its own worker threads.</summary>
+    /// <param name="time">Measures stages; never seen by programs.</param>
+    /// <param name="maxWorkers">The most workers of one batch, the caller included; may exceed the cores.</param>
+    /// <param name="salt">Spreads keys in the engine's table so that crafted keys cannot crowd one place; null takes one from <paramref name="time"/>.</param>
+    public ParallelEngine(TimeProvider time, int maxWorkers, ulong? salt = null)
+    {
+        ArgumentNullException.ThrowIfNull(time);
+        _time = time;
+        Pool = new WorkerPool(maxWorkers);
+        _batch = new Batch(time, salt ?? ((ulong)time.GetTimestamp() * 0x9E3779B97F4A7C15));
+        _interpreters = new DefaultObjectPool<Interpreter>(new InterpreterPolicy(), maxWorkers);
+        _run = new ParallelRun(_batch, _graph, _interpreters);
+    }
+
+    /// <summary>The engine's threads, for other parallel work such as signature checks.</summary>
+    public WorkerPool Pool { get; }
+
+    /// <summary>Times every transaction, for work and span in the trace; two clock readings for each.</summary>
+    public bool MeasuresTransactions { get; set; }
+
+    /// <summary>Takes the parallel way whatever it may gain: for tests and measurements. Results are the same.</summary>
+    public bool AlwaysParallel { get; set; }
+
+    /// <summary>Executes a batch in the order of its messages.</summary>
+    /// <param name="messages">Admitted messages; their resolved keys are trusted (M1..M3).</param>
+    /// <param name="context">The block they run in.</param>
+    /// <param name="state">State before the batch; read on the calling thread only.</param>
+    /// <param name="rules">What is fixed for the chain.</param>
+    /// <param name="workers">At least 1. 1 is the plain loop in batch order. A small or serial batch runs so anyway.</param>
+    /// <param name="result">What came of it.</param>
+    /// <param name="fault">Why the batch may not exist: a block that holds it is invalid.</param>
+    /// <returns>False when some transaction may not be in the batch; nothing was executed.</returns>
+    /// <exception cref="InvariantException">Our own defect, on any worker.</exception>
+    /// <exception cref="InvalidOperationException">Another batch is running.</exception>
+    public bool TryExecute(
+        ReadOnlySpan<Message> messages,
+        in BlockContext context,
+        IStateView state,
+        ExecutionRules rules,
+        int workers,
+        [NotNullWhen(true)] out BatchResult? result,
+        out BatchFault fault)
+    {
+        ArgumentNullException.ThrowIfNull(state);
+        ArgumentNullException.ThrowIfNull(rules);
+        ArgumentOutOfRangeException.ThrowIfLessThan(workers, 1);
+        if (Interlocked.Exchange(ref _busy, 1) != 0)
+        {
+            throw new InvalidOperationException("The engine executes one batch at a time.");
+        }
+
+        try
+        {
+            return TryExecuteAlone(messages, in context, state, rules, Math.Min(workers, Pool.MaxWorkers), out result, out fault);
+        }
+        finally
+        {
+            _batch.End();
+            Volatile.Write(ref _busy, 0);
+        }
+    }
+
+    /// <summary>Executes a batch that is known to be valid.</summary>
+    /// <exception cref="ArgumentException">It is not: some transaction may not be in it.</exception>
+    public BatchResult Execute(ReadOnlySpan<Message> messages, in BlockContext context, IStateView state, ExecutionRules rules, int workers)
+    {
+        if (TryExecute(messages, in context, state, rules, workers, out BatchResult? result, out BatchFault fault))
+        {
+            return result;
+        }
+
+        throw new ArgumentException($"Transaction {fault.TxIndex.Value} may not be in the batch. {fault.Refusal}", nameof(messages));
+    }
+
+    /// <summary>Ends the worker threads.</summary>
+    public void Dispose() => Pool.Dispose();
+
+    private bool TryExecuteAlone(
+        ReadOnlySpan<Message> messages,
+        in BlockContext context,
+        IStateView state,
+        ExecutionRules rules,
+        int workers,
+        [NotNullWhen(true)] out BatchResult? result,
+        out BatchFault fault)
+    {
+        long start = _time.GetTimestamp();
+        if (!_batch.TryPrepare(messages, in context, state, out fault))
+        {
+            result = null;
+            return false;
+        }
+
+        long loaded = _time.GetTimestamp();
+        int used = RunAll(workers);
+        long executed = _time.GetTimestamp();
+        Receipt[] receipts = _batch.Settle(rules, state, out ulong gasUsed, out UInt128 burned, out UInt128 tips);
+        StateDiff diff = MakeDiff();
+        IStateView post = state.Apply(diff);
+        StateRoot root = post.Root;
+        long ended = _time.GetTimestamp();
+        WorkSpan shape = MeasuresTransactions ? WorkSpan.Measure(_batch.Accesses, _batch.Measured) : default;
+        result = new BatchResult
+        {
+            Receipts = receipts,
+            Diff = diff,
+            Post = post,
+            Root = root,
+            GasUsed = gasUsed,
+            Burned = burned,
+            Tips = tips,
+            Trace = new BatchTrace(
+                used,
+                used > 1 ? _graph.ChainCount : 0,
+                _batch.Keys.Count,
+                (long)shape.Work,
+                (long)shape.Span,
+                shape.Width,
+                Batch.ElapsedNs(_time, start, loaded),
+                Batch.ElapsedNs(_time, loaded, executed),
+                Batch.ElapsedNs(_time, executed, ended)),
+        };
+        return true;
+    }
+
+    // Returns the number of workers that were asked to take part.
+    private int RunAll(int workers)
+    {
+        bool wasDirty = _isDirty;
+        _isDirty = true;                            // until this batch is through, shards may hold what nobody folded
+        int used = ChooseWorkers(workers);
+        _batch.Begin(used, used > 1, MeasuresTransactions, wasDirty);
+        if (used > 1)
+        {
+            _run.Run(Pool, used);
+        }
+        else
+        {
+            Interpreter interpreter = _interpreters.Get();
+            InOrder step = new(_batch, interpreter);
+            SerialOrder.Run(_batch.TxCount, ref step);
+            _interpreters.Return(interpreter);
+        }
+
+        _isDirty = false;
+        return used;
+    }
+
+    // Do nothing in parallel when there is nothing to gain (scheduling.md, point 5).
+    private int ChooseWorkers(int workers)
+    {
+        if (workers == 1 || _batch.TxCount < (AlwaysParallel ? 1 : ParallelTxMin))
+        {
+            return 1;
+        }
+
+        _graph.Build(_batch.Accesses);
+        if (AlwaysParallel)
+        {
+            return workers;
+        }
+
+        ulong span = Math.Max(1, _graph.Span);
+        if (_graph.Work * 1_000 / span < CeilingPermilleMin)
+        {
+            return 1;
+        }
+
+        return (int)Math.Min((ulong)workers, (_graph.Work + span - 1) / span);
+    }
+
+    private StateDiff MakeDiff()
+    {
+        KeyTable keys = _batch.Keys;
+        if (_changedKeys.Length < keys.Count)
+        {
+            _changedKeys = new StateKey[keys.Count * 2];
+            _changedIds = new int[keys.Count * 2];
+        }
+
+        int count = 0;
+        int bytes = 0;
+        for (int id = 0; id < keys.Count; id++)
+        {
+            bool hasChanged = keys.HasChanged(id);
+            Invariant.Require(!hasChanged || keys.Records[id].IsTouched);
+            if (hasChanged)
+            {
+                _changedKeys[count] = keys.KeyOf(id);
+                _changedIds[count++] = id;
+                bytes += keys.Records[id].Length;
+            }
+        }
+
+        Array.Sort(_changedKeys, _changedIds, 0, count);
+        DiffEntry[] entries = new DiffEntry[count];
+        byte[] values = new byte[bytes];
+        int position = 0;
+        for (int i = 0; i < count; i++)
+        {
+            int id = _changedIds[i];
+            Record record = keys.Records[id];
+            record.Value.CopyTo(values.AsSpan(position));
+            entries[i] = new DiffEntry(keys.KeyOf(id), keys.ProgramOf(id), keys.LocalKeyOf(id), position, record.Exists ? record.Length : -1);
+            position += record.Length;
+        }
+
+        return count == 0 ? StateDiff.Empty : StateDiff.FromSorted(entries, values);
+    }
+
+    private readonly struct InOrder(Batch batch, Interpreter interpreter) : ITransactionStep
+    {
+        public void Run(int txIndex) => batch.RunOne(0, txIndex, interpreter);
+    }
+
+    private sealed class InterpreterPolicy : PooledObjectPolicy<Interpreter>
+    {
+        public override Interpreter Create() => new();
+
+        public override bool Return(Interpreter obj) => true;
+    }
+}

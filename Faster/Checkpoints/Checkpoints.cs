@@ -152,8 +152,8 @@ internal sealed class Checkpoints
             rewrittenTail = table.Tail;
         }
 
-        Guid token = table.TakeCheckpoint();
         old?.Dispose();
+        Guid token = table.TakeCheckpoint();
         Manifest manifest = new(
             _options.Hashing.Chain, last.Height, last.BlockId, root, position, tree.Count, number, token, table.Shape,
             table.Tail, rewrittenTail, Describe(number, token, table));
@@ -222,13 +222,25 @@ internal sealed class Checkpoints
     private FasterTable Rewrite(FasterTable old, MerkleTree tree, out uint number)
     {
         FasterTable table = CreateTable(tree.Count, out number);
-        tree.Visit(key =>
+        bool whole = false;
+        try
         {
-            bool found = old.ReadStored(key, out ReadOnlySpan<byte> stored, out _);
-            RequireMatches(_options.Hashing, key, found, stored, tree);
-            table.UpsertStored(key, stored);
-        });
-        return table;
+            tree.Visit(key =>
+            {
+                bool found = old.ReadStored(key, out ReadOnlySpan<byte> stored, out _);
+                RequireMatches(_options.Hashing, key, found, stored, tree);
+                table.UpsertStored(key, stored);
+            });
+            whole = true;
+            return table;
+        }
+        finally
+        {
+            if (!whole)
+            {
+                table.Dispose();
+            }
+        }
     }
 
     /// <summary>Makes a checkpoint's files durable and measures them.</summary>

@@ -17,6 +17,10 @@ public sealed partial class DiskFileSystem : IFileSystem
     /// <summary>The only instance; it has no state.</summary>
     public static readonly DiskFileSystem Instance = new();
 
+    private const int WouldBlockLinux = 11;
+    private const int WouldBlockMac = 35;
+    private const int SharingViolationWindows = unchecked((int)0x80070020);
+
     private DiskFileSystem()
     {
     }
@@ -88,19 +92,13 @@ public sealed partial class DiskFileSystem : IFileSystem
     /// <inheritdoc/>
     public IDisposable? TryLock(string path)
     {
-        // Created first, so that a folder that cannot be written is an error of its own and not taken for a lock.
-        if (!File.Exists(path))
-        {
-            File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite).Dispose();
-        }
-
         try
         {
-            return new FileStream(path, FileMode.Open, FileAccess.ReadWrite, FileShare.None);
+            return new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
         }
-        catch (IOException)
+        catch (IOException error) when (error.HResult is WouldBlockLinux or WouldBlockMac or SharingViolationWindows)
         {
-            return null;
+            return null;   // any other failure is a folder that cannot be used, and must not be taken for a lock
         }
     }
 

@@ -1,0 +1,155 @@
+// The verifier accepts or refuses any bytes and never throws; what it accepts runs without a broken invariant.
+
+using System;
+using ParallelVm.AccessLists;
+using ParallelVm.Executor.Bytecode;
+using ParallelVm.Primitives;
+
+namespace ParallelVm.Executor.Tests;
+
+public sealed class VerifierTests
+{
+    private static readonly ulong Halt = Code.Op(Opcode.Halt);
+
+    // a loop, a call, state, memory, output: something for every check
+    private static byte[] Rich() => new Container
+    {
+        Constants = [7, ulong.MaxValue],
+        Data = [1, 2, 3, 4, 5, 6, 7, 8],
+        Functions = [new FunctionHeader(16, 0, 0, 12), new FunctionHeader(4, 1, 1, 2)],
+        Code =
+        [
+            Code.Op(Opcode.Ldi, 0, 0),
+            Code.Op(Opcode.Ldi, 1, 5),
+            Code.Op(Opcode.Loop, 2),
+            Code.Op(Opcode.Mov, 8, 0),
+            Code.Op(Opcode.Call, 1, 8),
+            Code.Op(Opcode.Sst8, 1, 8, 8),
+            Code.Op(Opcode.Sld8, 2, 0, 16),
+            Code.Op(Opcode.Addi, 0, 0, 1),
+            Code.Op(Opcode.Jlt, 0, 1, 2),
+            Code.Op(Opcode.Mov2, 4, 0),
+            Code.Op(Opcode.Sacc, 2, 0, 4),
+            Halt,
+            Code.Op(Opcode.Addi, 0, 0, 3),
+            Code.Op(Opcode.Ret),
+        ],
+        Entries = [new ContainerEntry(9, 0, 2, [AccessMode.Read, AccessMode.Write, AccessMode.Add])],
+    }.Encode();
+
+    [Fact]
+    public void Containers_re_encode_to_the_same_bytes_and_are_refused_at_every_shorter_length()
+    {
+        byte[] bytes = Rich();
+        Assert.True(Container.TryDecode(bytes, out Container container, out Refusal refusal), refusal.ToString());
+        Assert.Equal(bytes, container.Encode());
+        for (int length = 0; length < bytes.Length; length++)
+        {
+            Assert.False(Container.TryDecode(bytes.AsSpan(0, length), out _, out refusal), $"length {length}");
+            Assert.True(refusal.IsRefused);
+        }
+
+        Assert.False(Container.TryDecode([.. bytes, 0], out _, out refusal));
+        Assert.Equal(RefusalCode.TrailingBytes, refusal.Code);
+    }
+
+    [Fact]
+    public void Random_bytes_and_mutated_containers_are_accepted_or_refused_and_what_is_accepted_runs_to_an_end()
+    {
+        const ulong Seed = 20261121;
+        SeededRandom random = new(Seed);
+        byte[] rich = Rich();
+        Bench bench = new();
+        int accepted = 0;
+        for (int round = 0; round < 50_000; round++)
+        {
+            byte[] bytes;
+            if (random.Chance(1, 5))
+            {
+                bytes = new byte[random.Next(200)];
+                random.Fill(bytes);
+            }
+            else
+            {
+                bytes = (byte[])rich.Clone();
+                for (int i = 1 + random.Next(3); i > 0; i--)
+                {
+                    bytes[random.Next(bytes.Length)] = random.Chance(1, 2) ? (byte)random.Next(256) : (byte)random.Next(18);
+                }
+            }
+
+            try
+            {
+                if (!Verifier.TryVerify(bytes, VerifierLimits.Default, out VerifiedProgram? program, out Refusal refusal))
+                {
+                    Assert.True(refusal.IsRefused, $"seed {Seed} round {round}");
+                    continue;
+                }
+
+                accepted++;
+                if (program.Entries.Length > 0)
+                {
+                    AccessMode[] modes = program.Entries[0].SlotModes;
+                    Outcome outcome = bench.Run(bench.Message(program, modes, gasLimit: 20_000));
+                    Assert.True(outcome.GasUsed <= 20_000, $"seed {Seed} round {round}");
+                }
+            }
+            catch (Exception e) when (e is not Xunit.Sdk.XunitException)
+            {
+                Assert.Fail($"seed {Seed} round {round}: {e}");
+            }
+        }
+
+        Assert.True(accepted > 500, $"only {accepted} mutants were accepted: the test no longer reaches the interpreter");
+    }
+
+    [Fact]
+    public void Each_broken_law_is_refused_with_its_own_code()
+    {
+        (RefusalCode Expected, byte[] Container)[] cases =
+        [
+            (RefusalCode.UnknownOpcode, Code.Single([0xFF, Halt])),
+            (RefusalCode.UnknownOpcode, Code.Single([0xFE, Halt])),
+            (RefusalCode.ReservedBits, Code.Single([Halt | 0x100])),
+            (RefusalCode.OperandOutOfRange, Code.Single([Code.Op(Opcode.Ldi, 4, 0), Halt], cells: 4)),
+            (RefusalCode.OperandOutOfRange, Code.Single([Code.Op(Opcode.Caller, 2), Halt])),
+            (RefusalCode.OperandOutOfRange, Code.Single([Code.Op(Opcode.Ldc, 0, 0), Halt])),
+            (RefusalCode.OperandOutOfRange, Code.Single([Code.Op(Opcode.Ldi, 0, 1), Code.Op(Opcode.Sst8, 0, 4, 0), Halt], [AccessMode.Write])),
+            (RefusalCode.OperandOutOfRange, Code.Single([Code.Op(Opcode.Trap, 1)])),
+            (RefusalCode.BadTarget, Code.Single([Code.Op(Opcode.Jmp, 1)])),
+            (RefusalCode.BadTarget, Code.Single([Code.Op(Opcode.Nop), Code.Op(Opcode.Jmp, 0)])),
+            (RefusalCode.FallsOff, Code.Single([Code.Op(Opcode.Nop)])),
+            (RefusalCode.UnreachableCode, Code.Single([Halt, Halt])),
+            (RefusalCode.UndefinedCell, Code.Single([Code.Op(Opcode.Mov, 0, 1), Halt])),
+            (RefusalCode.UndefinedCell, Code.Single([Code.Op(Opcode.Ldi, 0, 1), Code.Op(Opcode.Jz, 0, 3), Code.Op(Opcode.Ldi, 1, 1), Code.Op(Opcode.Mov, 2, 1), Halt])),
+            (RefusalCode.BadLoop, Code.Single([Code.Op(Opcode.Ldi, 0, 1), Code.Op(Opcode.Jz, 0, 3), Code.Op(Opcode.Loop, 1), Code.Op(Opcode.Nop), Code.Op(Opcode.Jnz, 0, 2), Halt])),
+            (RefusalCode.RecursiveCall, new Container
+            {
+                Functions = [new FunctionHeader(0, 0, 0, 2)],
+                Code = [Code.Op(Opcode.Call, 0, 0), Halt],
+                Entries = [new ContainerEntry(1, 0, 0, [])],
+            }.Encode()),
+            (RefusalCode.SlotNotAllowed, Code.Single([Code.Op(Opcode.Sld8, 0, 1, 0), Halt], [AccessMode.Read])),
+            (RefusalCode.SlotNotAllowed, Code.Single([Code.Op(Opcode.Sld8, 0, 0, 0), Halt], [AccessMode.Add])),
+            (RefusalCode.SlotNotAllowed, Code.Single([Code.Op(Opcode.Sdel, 0), Halt], [AccessMode.Read])),
+            (RefusalCode.TooManySlots, Code.Single([Halt], new AccessMode[65])),
+            (RefusalCode.TooManyPages, Code.Single([Halt], pages: 257)),
+        ];
+        for (int i = 0; i < cases.Length; i++)
+        {
+            Assert.True(cases[i].Expected == Code.RefusalOf(cases[i].Container), $"case {i}: {Code.RefusalOf(cases[i].Container)}, not {cases[i].Expected}");
+        }
+    }
+
+    [Fact]
+    public void A_slot_used_by_a_callee_counts_for_the_entry()
+    {
+        Container container = new()
+        {
+            Functions = [new FunctionHeader(4, 0, 0, 2), new FunctionHeader(4, 0, 0, 2)],
+            Code = [Code.Op(Opcode.Call, 1, 0), Halt, Code.Op(Opcode.Sdel, 0), Code.Op(Opcode.Ret)],
+            Entries = [new ContainerEntry(1, 0, 0, [AccessMode.Read])],
+        };
+        Assert.Equal(RefusalCode.SlotNotAllowed, Code.RefusalOf(container.Encode()));
+    }
+}

@@ -54,7 +54,7 @@ internal static class Arithmetic
         return trap;
     }
 
-    /// <summary>b * c / d over the 256-bit product. Cost: 128 steps of shift and subtract.</summary>
+    /// <summary>b * c / d over the 256-bit product. Cost: at most four 128-bit divisions' worth.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static TrapCode MulDiv(UInt128 b, UInt128 c, UInt128 d, int mode, out UInt128 result)
     {
@@ -70,19 +70,7 @@ internal static class Arithmetic
             return TrapCode.Overflow;
         }
 
-        for (int i = 0; i < 128; i++)
-        {
-            bool carry = (remainder >> 127) != 0;
-            remainder = unchecked((remainder << 1) | (low >> 127));
-            low <<= 1;
-            result <<= 1;
-            if (carry || remainder >= d)
-            {
-                remainder = unchecked(remainder - d);
-                result |= 1;
-            }
-        }
-
+        result = Divide(remainder, low, d, out remainder);
         bool up = RoundsUp(remainder, d, (ulong)result, mode, out TrapCode trap);
         if (up && ++result == 0)
         {
@@ -153,6 +141,46 @@ internal static class Arithmetic
                 trap = TrapCode.Range;
                 return false;
         }
+    }
+
+    // Schoolbook division of 256 by 128 bits in two digits of 64 bits, the divisor normalised; high < divisor, so the quotient fits.
+    private static UInt128 Divide(UInt128 high, UInt128 low, UInt128 divisor, out UInt128 remainder)
+    {
+        if (high == 0)
+        {
+            (UInt128 quotient, remainder) = UInt128.DivRem(low, divisor);
+            return quotient;
+        }
+
+        int shift = (int)UInt128.LeadingZeroCount(divisor);
+        UInt128 v = divisor << shift;
+        UInt128 top = shift == 0 ? high : (high << shift) | (low >> (128 - shift));
+        UInt128 rest = low << shift;
+        UInt128 q1 = Digit(top, v, (ulong)(rest >> 64));
+        top = unchecked((top << 64) + (rest >> 64) - (q1 * v));
+        UInt128 q0 = Digit(top, v, (ulong)rest);
+        remainder = unchecked((top << 64) + (ulong)rest - (q0 * v)) >> shift;
+        return (q1 << 64) + q0;
+    }
+
+    // The digit floor((top * 2^64 + next) / v): an estimate from v's high half, at most two too large, then corrected.
+    private static UInt128 Digit(UInt128 top, UInt128 v, ulong next)
+    {
+        UInt128 high = v >> 64;
+        UInt128 low = (ulong)v;
+        UInt128 digit = top / high;
+        UInt128 rest = top - (digit * high);
+        while ((digit >> 64) != 0 || digit * low > ((rest << 64) | next))
+        {
+            digit--;
+            rest += high;
+            if ((rest >> 64) != 0)
+            {
+                break;
+            }
+        }
+
+        return digit;
     }
 
     private static UInt128 BigMul(UInt128 b, UInt128 c, out UInt128 low)

@@ -55,10 +55,16 @@ internal sealed class ParallelRun
     public void Run(WorkerPool pool, int workers)
     {
         Begin(workers);
-        pool.Run(workers, _work);
-        while (_pieces.Reader.TryRead(out _))
+        try
         {
-            // end pieces that nobody needed, or, after a fault, chains that nobody will run
+            pool.Run(workers, _work);
+        }
+        finally
+        {
+            while (_pieces.Reader.TryRead(out _))
+            {
+                // end pieces that nobody needed, or, after a fault, chains that nobody will run
+            }
         }
 
         Invariant.Require(_left == 0);                                          // L2

@@ -1,0 +1,351 @@
+// The life of a block: built or parsed, verified by running it again, accepted or rejected.
+
+using System;
+using System.Collections.Generic;
+using System.Diagnostics.CodeAnalysis;
+using ParallelVm.Engine;
+using ParallelVm.Executor;
+using ParallelVm.Primitives;
+using ParallelVm.Primitives.State;
+
+namespace ParallelVm.Chain;
+
+/// <content>Blocks.</content>
+public sealed partial class ChainService
+{
+    /// <summary>Own blocks that were built and not yet verified: their execution is not done twice.</summary>
+    private const int BuiltKept = 8;
+
+    private readonly Queue<(Block Block, IStateView View, Receipt[] Receipts)> _built = new();
+
+    /// <summary>Builds a block on the preferred one. It is verified already, so <see cref="TryVerify"/> of it runs nothing.</summary>
+    /// <returns>False when nothing that waits may enter a block now.</returns>
+    public bool TryBuild([NotNullWhen(true)] out Block? block)
+    {
+        lock (_gate)
+        {
+            block = null;
+            ProcessingBlock? tip = PreferredTip();
+            BlockHeader parent = (tip?.Block ?? _last).Header;
+            BlockId parentId = (tip?.Block ?? _last).Id;
+            IStateView state = tip?.View ?? _store.Accepted;
+            ulong now = NowMs();
+            ulong timestamp = Math.Max(parent.TimestampMs + 1, now);
+            if (timestamp - now > ChainRules.MaxAheadMs)
+            {
+                return false;
+            }
+
+            long start = Clock.Start();
+            _mempool.RemoveExpired(now);
+            List<PreparedTransaction> chosen = new BlockBuilder(_rules.Limits, state, new ReplayScope(_window, tip), timestamp).Pack(_mempool.Ordered);
+            Clock.Stop(Stage.Build, start);
+            if (chosen.Count == 0)
+            {
+                return false;
+            }
+
+            Transaction[] transactions = new Transaction[chosen.Count];
+            Message[] batch = new Message[chosen.Count];
+            for (int i = 0; i < batch.Length; i++)
+            {
+                transactions[i] = chosen[i].Transaction;
+                batch[i] = chosen[i].Message;
+            }
+
+            BlockHeader header = new(parentId, parent.Height.Next, timestamp, 0, default, default);
+            bool runs = TryExecute(batch, header, state, out BatchResult? result, out Bytes32 receiptsRoot, out _);
+            Invariant.Require(runs);                                        // the builder leaves out whom the engine refuses
+            header = header with { GasUsed = result!.GasUsed, StateRoot = result.Root, ReceiptsRoot = receiptsRoot };
+            block = Block.Create(header, transactions);
+            _built.Enqueue((block, result.Post, result.Receipts));
+            if (_built.Count > BuiltKept)
+            {
+                _built.Dequeue();
+            }
+
+            return true;
+        }
+    }
+
+    /// <summary>Decodes a block; structural only, so the same answer at any time and on every node.</summary>
+    public bool TryParse(ReadOnlySpan<byte> bytes, [NotNullWhen(true)] out Block? block, out Refusal refusal)
+    {
+        long start = Clock.Start();
+        bool decodes = Block.TryDecode(bytes, out block, out refusal, _rules.Limits.MaxBlockBytes);
+        Clock.Stop(Stage.Decode, start);
+        return decodes;
+    }
+
+    /// <summary>Verifies a block by executing it on its parent; it is processing afterwards. A processing block verifies at once.</summary>
+    /// <returns>False when the block is invalid, or stands on a block that this node has not verified.</returns>
+    public bool TryVerify(Block block, out Refusal refusal)
+    {
+        ArgumentNullException.ThrowIfNull(block);
+        lock (_gate)
+        {
+            if (_tree.TryFind(block.Id, out ProcessingBlock? processing))
+            {
+                refusal = processing.IsLive ? Refusal.None : Conflicts(block);
+                return processing.IsLive;
+            }
+
+            if (!TryFindParent(block, out ProcessingBlock? tip, out refusal))
+            {
+                return false;
+            }
+
+            foreach ((Block built, IStateView view, Receipt[] receipts) in _built)
+            {
+                if (built.Id == block.Id)
+                {
+                    _tree.Add(new ProcessingBlock(block, tip, view, receipts));
+                    return true;
+                }
+            }
+
+            refusal = BlockChecks.CheckPlace(block, (tip?.Block ?? _last).Header, _rules.Limits, NowMs());
+            if (refusal.IsRefused || !TryPrepareBlock(block, tip, out Message[]? batch, out refusal))
+            {
+                return false;
+            }
+
+            IStateView state = tip?.View ?? _store.Accepted;
+            if (!TryExecute(batch, block.Header, state, out BatchResult? result, out Bytes32 receiptsRoot, out refusal))
+            {
+                return false;
+            }
+
+            refusal = BlockChecks.CompareToHeader(block.Header, result, receiptsRoot);
+            if (refusal.IsRefused)
+            {
+                return false;
+            }
+
+            _tree.Add(new ProcessingBlock(block, tip, result.Post, result.Receipts));
+            return true;
+        }
+    }
+
+    /// <summary>Makes a processing block final: durable in the store when this returns.</summary>
+    /// <exception cref="ArgumentException">The block is not processing, or its parent is not the last accepted block.</exception>
+    /// <exception cref="StateStoreException">The machine failed; the block is not accepted here, and the host must stop.</exception>
+    public void Accept(BlockId id)
+    {
+        lock (_gate)
+        {
+            if (!_tree.TryFind(id, out ProcessingBlock? accepted) || !accepted.IsLive || accepted.Parent is not null)
+            {
+                throw new ArgumentException($"Block {id} is not a processing child of the last accepted block {_last.Id}.", nameof(id));
+            }
+
+            long start = Clock.Start();
+            Block block = accepted.Block;
+            _store.Accept(
+                new BlockRecord(block.Header.Height, block.Header.ParentId, block.Id, block.Header.StateRoot, block.Bytes), accepted.View);
+            Clock.Stop(Stage.Commit, start);
+
+            // from here nothing can fail: the store has it, so the service has it too (C1)
+            _last = block;
+            _tree.Accept(accepted);
+            _window.Accept(block);
+            _heights.Add(block.Id, block.Header.Height);
+            foreach (Transaction transaction in block.Transactions)
+            {
+                _mempool.Remove(transaction.Id);
+            }
+
+            _mempool.RemoveExpired(block.Header.TimestampMs);
+            KeepReceipts(id, accepted.Receipts);
+            ForgetBuilt(block);
+            if (PreferredTip() is null)
+            {
+                _preference = id;
+            }
+        }
+    }
+
+    /// <summary>Drops a processing block and its diff; its transactions wait again, unless they are in the preferred branch.</summary>
+    /// <exception cref="ArgumentException">The block is not processing.</exception>
+    public void Reject(BlockId id)
+    {
+        lock (_gate)
+        {
+            if (!_tree.TryFind(id, out ProcessingBlock? rejected))
+            {
+                throw new ArgumentException($"Block {id} is not processing.", nameof(id));
+            }
+
+            _tree.Reject(rejected);
+            if (PreferredTip() is null)
+            {
+                _preference = _last.Id;
+            }
+
+            foreach (Transaction transaction in rejected.Block.Transactions)
+            {
+                Return(transaction);
+            }
+        }
+    }
+
+    /// <summary>Says which block the next one is built on.</summary>
+    /// <exception cref="ArgumentException">It is neither the last accepted block nor one that can be accepted.</exception>
+    public void SetPreference(BlockId id)
+    {
+        lock (_gate)
+        {
+            if (id != _last.Id && !(_tree.TryFind(id, out ProcessingBlock? tip) && tip.IsLive))
+            {
+                throw new ArgumentException($"Block {id} is neither the last accepted block nor processing.", nameof(id));
+            }
+
+            _preference = id;
+        }
+    }
+
+    private bool TryFindParent(Block block, out ProcessingBlock? tip, out Refusal refusal)
+    {
+        tip = null;
+        refusal = Refusal.None;
+        if (block.Header.ParentId == _last.Id)
+        {
+            return true;
+        }
+
+        if (_tree.TryFind(block.Header.ParentId, out tip) && tip.IsLive)
+        {
+            return true;
+        }
+
+        refusal = tip is not null || block.Header.Height.CompareTo(_last.Header.Height) <= 0
+            ? Conflicts(block)
+            : new Refusal(RefusalCode.UnknownParent, $"Block {block.Id} stands on {block.Header.ParentId}, which is neither last accepted nor processing.");
+        return false;
+    }
+
+    // Every rule about transactions that needs no execution, then the signatures of those that were never checked.
+    private bool TryPrepareBlock(Block block, ProcessingBlock? tip, [NotNullWhen(true)] out Message[]? batch, out Refusal refusal)
+    {
+        batch = null;
+        ReplayScope known = new(_window, tip);
+        HashSet<TxId> inBlock = new(block.Transactions.Length);
+        List<Transaction> unverified = [];
+        Message[] messages = new Message[block.Transactions.Length];
+        long start = Clock.Start();
+        for (int i = 0; i < messages.Length; i++)
+        {
+            Transaction transaction = block.Transactions[i];
+            refusal = ChainRules.CheckTime(transaction, block.Header.TimestampMs);
+            if (!refusal.IsRefused && (!inBlock.Add(transaction.Id) || known.Contains(transaction.Id)))
+            {
+                refusal = new Refusal(RefusalCode.DuplicateTransaction, $"Transaction {transaction.Id} is in this block or its ancestors already.");
+            }
+
+            if (refusal.IsRefused || !TryMessageOf(transaction, unverified, out messages[i], out refusal))
+            {
+                refusal = Block.AtIndex(i, refusal);
+                return false;
+            }
+        }
+
+        Clock.Stop(Stage.Decode, start);
+        refusal = Refusal.None;
+        bool[] good = VerifySignatures(unverified);
+        int bad = Array.IndexOf(good, false);
+        if (bad >= 0)
+        {
+            refusal = Block.AtIndex(Array.IndexOf(block.Transactions, unverified[bad]), BadSignature(unverified[bad]));
+            return false;
+        }
+
+        foreach (Transaction transaction in unverified)
+        {
+            _verified.Add(VerifiedMemory.HashOf(transaction));
+        }
+
+        batch = messages;
+        return true;
+    }
+
+    private bool TryMessageOf(Transaction transaction, List<Transaction> unverified, out Message message, out Refusal refusal)
+    {
+        // the same bytes wait here: prepared and checked when they came
+        if (_mempool.TryFind(transaction.Id, out PreparedTransaction? waiting) && waiting.Transaction.Bytes.Span.SequenceEqual(transaction.Bytes.Span))
+        {
+            message = waiting.Message;
+            refusal = Refusal.None;
+            return true;
+        }
+
+        if (!_rules.TryPrepare(transaction, out PreparedTransaction? prepared, out refusal))
+        {
+            message = null!;
+            return false;
+        }
+
+        message = prepared.Message;
+        if (!_verified.Contains(VerifiedMemory.HashOf(transaction)))
+        {
+            unverified.Add(transaction);
+        }
+
+        return true;
+    }
+
+    private bool TryExecute(
+        Message[] batch, in BlockHeader header, IStateView state, [NotNullWhen(true)] out BatchResult? result, out Bytes32 receiptsRoot, out Refusal refusal)
+    {
+        receiptsRoot = default;
+        if (!_engine.TryExecute(batch, _rules.ContextOf(header), state, _execution, Workers, out result, out BatchFault fault))
+        {
+            refusal = Block.AtIndex(fault.TxIndex.Value, fault.Refusal);
+            return false;
+        }
+
+        _lastTrace = result.Trace;
+        Clock.Add(Stage.Execute, result.Trace.LoadNs + result.Trace.ExecuteNs);
+        Clock.Add(Stage.Root, result.Trace.RootNs);
+        long start = Clock.Start();
+        receiptsRoot = _receiptsHashing.Root(result.Receipts);
+        Clock.Stop(Stage.Root, start);
+        refusal = Refusal.None;
+        return true;
+    }
+
+    private void KeepReceipts(BlockId id, Receipt[] receipts)
+    {
+        _recent.Enqueue((id, receipts));
+        while (_recent.Count > _recentKept)
+        {
+            _recent.Dequeue();
+        }
+    }
+
+    // What was built beside the accepted block can never be verified; what was built on it, or above, may.
+    private void ForgetBuilt(Block accepted)
+    {
+        for (int i = _built.Count; i > 0; i--)
+        {
+            (Block Block, IStateView View, Receipt[] Receipts) built = _built.Dequeue();
+            if (built.Block.Header.Height.CompareTo(accepted.Header.Height) > 0)
+            {
+                _built.Enqueue(built);
+            }
+        }
+    }
+
+    // The copy lets go of the rejected block's bytes. Its signatures were checked when the block was verified.
+    private void Return(Transaction transaction)
+    {
+        if (Transaction.TryDecode(transaction.Bytes.Span, out Transaction? copy, out _)
+            && !ChainRules.CheckTime(copy, NowMs()).IsRefused
+            && _rules.TryPrepare(copy, out PreparedTransaction? prepared, out _))
+        {
+            AddToMempool(prepared);
+        }
+    }
+
+    private static Refusal Conflicts(Block block) =>
+        new(RefusalCode.ConflictsWithAccepted, $"Block {block.Id} at height {block.Header.Height} conflicts with an accepted block.");
+}

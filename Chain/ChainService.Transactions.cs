@@ -1,0 +1,140 @@
+// Admission: bytes -> decoded -> legal -> signed -> into the mempool, or a refusal with a code.
+
+using System;
+using System.Collections.Generic;
+using System.Diagnostics.CodeAnalysis;
+using System.Threading;
+using ParallelVm.Primitives;
+using ParallelVm.Primitives.State;
+
+namespace ParallelVm.Chain;
+
+/// <content>Submitting transactions.</content>
+public sealed partial class ChainService
+{
+    /// <summary>Takes a transaction into the mempool. Its signatures are checked on the calling thread, outside the lock.</summary>
+    /// <returns><see cref="Refusal.None"/> when it waits for a block now.</returns>
+    public Refusal Submit(ReadOnlySpan<byte> bytes)
+    {
+        long start = Clock.Start();
+        bool isLegal = TryAdmit(bytes.ToArray(), out PreparedTransaction? prepared, out Refusal refusal);
+        Clock.Stop(Stage.Decode, start);
+        if (!isLegal)
+        {
+            return refusal;
+        }
+
+        lock (_gate)
+        {
+            refusal = CheckNew(prepared!.Transaction.Id);
+        }
+
+        if (refusal.IsRefused)
+        {
+            return refusal;
+        }
+
+        start = Clock.Start();
+        bool isGood = prepared.Transaction.VerifySignatures();
+        Interlocked.Increment(ref _signaturesChecked);
+        Clock.Stop(Stage.Verify, start);
+        if (!isGood)
+        {
+            return BadSignature(prepared.Transaction);
+        }
+
+        lock (_gate)
+        {
+            return AddToMempool(prepared);
+        }
+    }
+
+    /// <summary>Takes many transactions in, in order, decoded and their signatures checked on all workers, outside the lock.</summary>
+    /// <param name="batch">One transaction each; kept by the service, so not to be changed afterwards.</param>
+    /// <returns>One answer per transaction.</returns>
+    public Refusal[] SubmitBatch(IReadOnlyList<ReadOnlyMemory<byte>> batch)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        Refusal[] refusals = new Refusal[batch.Count];
+        PreparedTransaction?[] prepared = new PreparedTransaction?[batch.Count];
+        long start = Clock.Start();
+        _engine.Pool.For(batch.Count, Workers, i => TryAdmit(batch[i], out prepared[i], out refusals[i]));
+        Clock.Stop(Stage.Decode, start);
+        List<int> legal = KeepNew(prepared, refusals);
+        bool[] good = VerifySignatures(legal.ConvertAll(i => prepared[i]!.Transaction));
+        lock (_gate)
+        {
+            for (int k = 0; k < good.Length; k++)
+            {
+                int i = legal[k];
+                refusals[i] = good[k] ? AddToMempool(prepared[i]!) : BadSignature(prepared[i]!.Transaction);
+            }
+        }
+
+        return refusals;
+    }
+
+    private bool TryAdmit(ReadOnlyMemory<byte> bytes, [NotNullWhen(true)] out PreparedTransaction? prepared, out Refusal refusal)
+    {
+        prepared = null;
+        return Transaction.TryDecodeInPlace(bytes, out Transaction? transaction, out refusal)
+            && !(refusal = ChainRules.CheckTime(transaction, NowMs())).IsRefused
+            && _rules.TryPrepare(transaction, out prepared, out refusal);
+    }
+
+    // Indexes of what was admitted and is not known yet.
+    private List<int> KeepNew(PreparedTransaction?[] prepared, Refusal[] refusals)
+    {
+        List<int> kept = new(prepared.Length);
+        lock (_gate)
+        {
+            for (int i = 0; i < prepared.Length; i++)
+            {
+                if (prepared[i] is { } one && !(refusals[i] = CheckNew(one.Transaction.Id)).IsRefused)
+                {
+                    kept.Add(i);
+                }
+            }
+        }
+
+        return kept;
+    }
+
+    // Cheap, and before the signatures: a flood of copies costs no signature checks.
+    private Refusal CheckNew(TxId id)
+    {
+        if (_mempool.Contains(id))
+        {
+            return new Refusal(RefusalCode.DuplicateTransaction, $"Transaction {id} waits in the mempool already.");
+        }
+
+        return PreferredScope().Contains(id)
+            ? new Refusal(RefusalCode.DuplicateTransaction, $"Transaction {id} is in the chain already.")
+            : Refusal.None;
+    }
+
+    private Refusal AddToMempool(PreparedTransaction prepared)
+    {
+        Refusal refusal = CheckNew(prepared.Transaction.Id);
+        return refusal.IsRefused ? refusal : _mempool.Add(prepared, NativeBalance.Read(PreferredState(), prepared.Message.PayerKey));
+    }
+
+    private bool[] VerifySignatures(List<Transaction> transactions)
+    {
+        long start = Clock.Start();
+        bool[] good = new bool[transactions.Count];
+        _engine.Pool.For(good.Length, Workers, i => good[i] = transactions[i].VerifySignatures());
+        Interlocked.Add(ref _signaturesChecked, good.Length);
+        Clock.Stop(Stage.Verify, start);
+        return good;
+    }
+
+    private ProcessingBlock? PreferredTip() => _tree.TryFind(_preference, out ProcessingBlock? tip) && tip.IsLive ? tip : null;
+
+    private ReplayScope PreferredScope() => new(_window, PreferredTip());
+
+    private IStateView PreferredState() => PreferredTip()?.View ?? _store.Accepted;
+
+    private static Refusal BadSignature(Transaction transaction) =>
+        new(RefusalCode.BadSignature, $"A signature of transaction {transaction.Id} does not verify.");
+}

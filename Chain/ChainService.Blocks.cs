@@ -148,7 +148,7 @@ public sealed partial class ChainService
             // from here nothing can fail: the store has it, so the service has it too (C1)
             _last = block;
             _tree.Accept(accepted);
-            _window.Accept(block);
+            _window.Accept(block.Header.TimestampMs, ReplayWindow.IdsOf(block));
             _heights.Add(block.Id, block.Header.Height);
             foreach (Transaction transaction in block.Transactions)
             {

@@ -281,8 +281,8 @@ public sealed partial class ChainService
     // C3 across a restart: the ids of every block that could hold a transaction which has not expired by the last block's time.
     private Refusal RebuildWindow()
     {
-        Stack<Block> blocks = new();
-        blocks.Push(_last);
+        Stack<(ulong TimestampMs, TxId[] Ids)> blocks = new();
+        blocks.Push((_last.Header.TimestampMs, ReplayWindow.IdsOf(_last)));
         while (_indexedFrom > 0)
         {
             if (!TryReadAccepted(new Height(_indexedFrom - 1), out Block? block))
@@ -299,12 +299,12 @@ public sealed partial class ChainService
 
             _indexedFrom--;
             _heights.Add(block.Id, block.Header.Height);
-            blocks.Push(block);
+            blocks.Push((block.Header.TimestampMs, ReplayWindow.IdsOf(block)));
         }
 
-        while (blocks.TryPop(out Block? block))
+        while (blocks.TryPop(out (ulong TimestampMs, TxId[] Ids) block))
         {
-            _window.Accept(block);
+            _window.Accept(block.TimestampMs, block.Ids);
         }
 
         return Refusal.None;

@@ -19,7 +19,7 @@ namespace ParallelVm.Chain;
 internal sealed class ReplayWindow
 {
     private readonly HashSet<TxId> _ids = [];
-    private readonly Queue<(ulong TimestampMs, Transaction[] Transactions)> _blocks = new();
+    private readonly Queue<(ulong TimestampMs, TxId[] Ids)> _blocks = new();     // ids only: blocks are large
 
     /// <summary>Ids remembered.</summary>
     public int Count => _ids.Count;
@@ -27,25 +27,28 @@ internal sealed class ReplayWindow
     /// <summary>True when an accepted block within the window holds the id.</summary>
     public bool Contains(TxId id) => _ids.Contains(id);
 
-    /// <summary>Takes in the newest accepted block and forgets what has expired by it.</summary>
+    /// <summary>Takes in the ids of the newest accepted block and forgets what has expired by its time.</summary>
     /// <exception cref="InvariantException">An id is there already: the block must not have been accepted.</exception>
-    public void Accept(Block block)
+    public void Accept(ulong timestampMs, TxId[] ids)
     {
-        _blocks.Enqueue((block.Header.TimestampMs, block.Transactions));
-        foreach (Transaction transaction in block.Transactions)
+        _blocks.Enqueue((timestampMs, ids));
+        foreach (TxId id in ids)
         {
-            bool isNew = _ids.Add(transaction.Id);
+            bool isNew = _ids.Add(id);
             Invariant.Require(isNew);
         }
 
-        while (_blocks.TryPeek(out (ulong TimestampMs, Transaction[] Transactions) oldest) && IsForgotten(oldest.TimestampMs, block.Header.TimestampMs))
+        while (_blocks.TryPeek(out (ulong TimestampMs, TxId[] Ids) oldest) && IsForgotten(oldest.TimestampMs, timestampMs))
         {
-            foreach (Transaction transaction in _blocks.Dequeue().Transactions)
+            foreach (TxId id in _blocks.Dequeue().Ids)
             {
-                _ids.Remove(transaction.Id);
+                _ids.Remove(id);
             }
         }
     }
+
+    /// <summary>The ids of a block's transactions.</summary>
+    public static TxId[] IdsOf(Block block) => System.Array.ConvertAll(block.Transactions, static transaction => transaction.Id);
 
     /// <summary>True when every id of a block at <paramref name="timestampMs"/> has expired by <paramref name="lastMs"/>.</summary>
     public static bool IsForgotten(ulong timestampMs, ulong lastMs) => lastMs > timestampMs && lastMs - timestampMs > ChainRules.ExpiryWindowMs;

@@ -1,6 +1,7 @@
 using System;
 using System.Collections.Generic;
 using System.Linq;
+using System.Threading;
 using ParallelVm.Executor;
 using ParallelVm.Primitives;
 using ParallelVm.Primitives.State;
@@ -368,6 +369,50 @@ public class ChainServiceTests
         kit.Verify(second);
         kit.Time.NowMs -= 10_000;                                            // now a next block would be refused by others
         Assert.False(kit.Chain.TryBuild(out _));
+    }
+
+    // Answers do not depend on who submits when; what was taken in is in the chain exactly once in the end.
+    [Fact]
+    public void Submitting_from_many_threads_while_blocks_are_made_loses_and_doubles_nothing()
+    {
+        using Kit kit = new(workers: 2);
+        const int Threads = 3;
+        const int PerThread = 60;
+        byte[][][] sent = new byte[Threads][][];
+        for (int t = 0; t < Threads; t++)
+        {
+            int payer = t;
+            sent[t] = [.. Enumerable.Range(0, PerThread).Select(i => kit.Increment(payer, i % 7, tip: (ulong)i, add: i % 2 == 0).Bytes.ToArray())];
+        }
+
+        Thread[] threads = [.. sent.Select(mine => new Thread(() =>
+        {
+            kit.Chain.SubmitBatch([.. mine.Take(PerThread / 2).Select(bytes => (ReadOnlyMemory<byte>)bytes)]);
+            foreach (byte[] bytes in mine)
+            {
+                kit.Chain.Submit(bytes);                                     // the first half again
+            }
+        }))];
+        Array.ForEach(threads, thread => thread.Start());
+        int included = 0;
+        while (threads.Any(thread => thread.IsAlive) || kit.Chain.MempoolCount > 0)
+        {
+            if (kit.Chain.TryBuild(out Block? block))
+            {
+                kit.Verify(block);
+                kit.Chain.Accept(block.Id);
+                included += block.Transactions.Length;
+            }
+        }
+
+        Assert.Equal(Threads * PerThread, included);
+        UInt128 sum = 0;
+        for (int counter = 0; counter < 7; counter++)
+        {
+            sum += kit.CounterValue(counter);
+        }
+
+        Assert.Equal((UInt128)included, sum);
     }
 
     internal static void Invalid(Kit kit, Block block, RefusalCode expected)

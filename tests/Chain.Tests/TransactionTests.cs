@@ -43,6 +43,16 @@ public class TransactionTests
     }
 
     [Fact]
+    public void Slots_of_the_called_program_may_be_given_at_once()
+    {
+        Access[] slots = [new Access(0, Key(9), AccessMode.Write), new Access(0, Key(3), AccessMode.Add)];
+        Transaction atOnce = new TransactionBuilder(Chain).Call(Token, 1, []).Slots(slots).Sign(Payer);
+        Transaction oneByOne = new TransactionBuilder(Chain).Call(Token, 1, [])
+            .Slot(Token, Key(9), AccessMode.Write).Slot(Token, Key(3), AccessMode.Add).Sign(Payer);
+        Assert.Equal(oneByOne.Id, atOnce.Id);
+    }
+
+    [Fact]
     public void A_re_signed_copy_is_the_same_transaction()
     {
         Transaction built = Sample();

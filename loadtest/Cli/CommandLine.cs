@@ -11,8 +11,11 @@
 
 using System;
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.IO;
-using System.Linq;
+using ParallelVm.Loadtest.Benches;
+using ParallelVm.Loadtest.Drive;
+using ParallelVm.Loadtest.Replays;
 using ParallelVm.Loadtest.Reports;
 using ParallelVm.Loadtest.Workloads;
 using ParallelVm.Primitives;
@@ -52,6 +55,14 @@ internal sealed class CommandLine
             if (parsed.Errors.Count > 0)
             {
                 return terminal.Fail(new Refusal(RefusalCode.BadCommandLine, Terminal.OneLine(parsed.Errors[0].Message)));
+            }
+
+            foreach (Token token in parsed.Tokens)
+            {
+                if (token.Type == TokenType.Directive)
+                {
+                    return terminal.Fail(new Refusal(RefusalCode.BadCommandLine, $"There are no directives such as '{token.Value}'."));
+                }
             }
 
             return parsed.Invoke(new InvocationConfiguration
@@ -111,7 +122,7 @@ internal sealed class CommandLine
                 return _terminal.Fail(refusal);
             }
 
-            return Commands.MainJob(new MainOptions(seedValue, workerCount, (int)secondCount, (int)txCount, target), _terminal);
+            return MainJob.Run(new MainOptions(seedValue, workerCount, (int)secondCount, (int)txCount, target), _terminal);
         });
     }
 
@@ -146,7 +157,7 @@ internal sealed class CommandLine
             RunOptions options = new(
                 seedValue, workerCount, (int)blockCount, (int)txCount, workload, hot,
                 parsed.GetValue(data), parsed.GetValue(json), !parsed.GetValue(noVerify), parsed.GetValue(lines));
-            return Commands.Run(options, _terminal);
+            return RunJob.Run(options, _terminal);
         });
         return command;
     }
@@ -155,9 +166,10 @@ internal sealed class CommandLine
     {
         Command command = new("info", "Prints the tip of a data folder.");
         Option<string?> data = Text("--data", "Data folder.");
-        AddAll(command, data);
+        Option<bool> lines = new("--lines") { Description = "Print a line per accepted block, too." };
+        AddAll(command, data, lines);
         command.SetAction(parsed => parsed.GetValue(data) is string folder
-            ? Commands.Info(folder, _terminal)
+            ? RunJob.Info(folder, parsed.GetValue(lines), _terminal)
             : _terminal.Fail(new Refusal(RefusalCode.BadCommandLine, "info needs --data FOLDER.")));
         return command;
     }
@@ -182,7 +194,7 @@ internal sealed class CommandLine
                 return _terminal.Fail(refusal);
             }
 
-            return Commands.Replay(new ReplayOptions(parsed.GetValue(file)!, mode == "add", workerCount, parsed.GetValue(json)), _terminal);
+            return ReplayJob.Run(new ReplayOptions(parsed.GetValue(file)!, mode == "add", workerCount, parsed.GetValue(json)), _terminal);
         });
         return command;
     }
@@ -190,7 +202,7 @@ internal sealed class CommandLine
     private Command DefineBench()
     {
         Command command = new("bench", "Runs a benchmark suite.");
-        Argument<string> suite = new("SUITE") { Description = "Suite: " + string.Join(", ", Commands.Suites) + "." };
+        Argument<string> suite = new("SUITE") { Description = "Suite: " + string.Join(", ", BenchJob.Suites) + "." };
         Option<string?> json = Text("--json", "Report file (none).");
         Option<string?> runs = Text("--runs", "Runs per row (7).");
         Option<string?> workers = Text("--workers", "Workers of parallel rows, 1 to 64 (one per core).");
@@ -200,9 +212,9 @@ internal sealed class CommandLine
         {
             Refusal refusal = Refusal.None;
             string name = parsed.GetValue(suite)!;
-            if (!Commands.Suites.Contains(name))
+            if (!BenchJob.Suites.Contains(name))
             {
-                refusal = new Refusal(RefusalCode.UnknownSuite, $"There is no suite '{name}'; suites are {string.Join(", ", Commands.Suites)}.");
+                refusal = new Refusal(RefusalCode.UnknownSuite, $"There is no suite '{name}'; suites are {string.Join(", ", BenchJob.Suites)}.");
                 return _terminal.Fail(refusal);
             }
 
@@ -213,7 +225,7 @@ internal sealed class CommandLine
                 return _terminal.Fail(refusal);
             }
 
-            return Commands.Bench(new BenchOptions(name, parsed.GetValue(json), (int)runCount, workerCount), _terminal);
+            return BenchJob.Run(new BenchOptions(name, parsed.GetValue(json), (int)runCount, workerCount), _terminal);
         });
         return command;
     }

@@ -1,0 +1,122 @@
+// Drives a chain: takes a signed batch, submits it, builds a block of it, verifies and accepts the block, and counts.
+// One block per height; the chain's clock ticks once per block, so the blocks are a function of the seed.
+//
+//   Take -> clock.Set -> SubmitBatch -> TryBuild -> TryVerify -> Accept        latency: submission to acceptance
+//
+// What a batch leaves over (a full block, a hot key's share) expires before the next block: a run that continues
+// from a data folder meets no memory of the mempool that was lost with the process.
+//
+// Threading: the caller's thread.
+
+using System;
+using System.Collections.Generic;
+using ParallelVm.Chain;
+using ParallelVm.Executor;
+using ParallelVm.Loadtest.Reports;
+using ParallelVm.Loadtest.Workloads;
+using ParallelVm.Primitives;
+
+namespace ParallelVm.Loadtest.Drive;
+
+/// <summary>Runs blocks and keeps the tally.</summary>
+internal sealed class LoadDriver(ChainSession session, LoadGenerator generator)
+{
+    private readonly TimeProvider _time = TimeProvider.System;
+    private readonly LatencyHistogram _latency = new();
+    private readonly List<(long Included, long Allocated)> _allocations = [];
+    private long _offered;
+    private long _accepted;
+    private long _included;
+    private long _succeeded;
+    private TimeSpan _elapsed;
+
+    /// <summary>Blocks accepted so far.</summary>
+    public int Blocks { get; private set; }
+
+    /// <summary>Time spent on blocks so far, from each batch's submission to its acceptance, and what lay between.</summary>
+    public TimeSpan Elapsed => _elapsed;
+
+    /// <summary>Gas used so far.</summary>
+    public UInt128 Gas { get; private set; }
+
+    /// <summary>Latencies so far.</summary>
+    public LatencySummary Latency => _latency.Summary();
+
+    /// <summary>What became of the load so far.</summary>
+    public TransactionCounts Transactions => new(_offered, _accepted, _offered - _accepted, _included, _succeeded, _included - _succeeded);
+
+    /// <summary>Where the load stands.</summary>
+    public ProgressSample Sample()
+    {
+        LatencySummary latency = Latency;
+        ulong height = session.Chain.LastAccepted.Header.Height.Value;
+        return new ProgressSample(_elapsed, height, _included, _included - _succeeded, Gas, latency.P50, latency.P99);
+    }
+
+    /// <summary>Runs the next block.</summary>
+    /// <exception cref="InvariantException">The chain refuses its own block, or nothing of the load may enter one.</exception>
+    public Block Step()
+    {
+        long start = _time.GetTimestamp();
+        SignedBatch batch = generator.Take();
+        ChainService chain = session.Chain;
+        Invariant.Require(batch.Height == chain.LastAccepted.Header.Height.Next);
+        session.Clock.Set(TransactionFactory.TimeMsAt(batch.Height));
+
+        long submitted = _time.GetTimestamp();
+        Refusal[] refusals = chain.SubmitBatch(batch.Transactions);
+        bool isBuilt = chain.TryBuild(out Block? block);
+        if (!isBuilt)
+        {
+            throw new InvariantException($"No transaction of the load may enter block {batch.Height}; the first answer was: {refusals[0]}");
+        }
+
+        if (!chain.TryVerify(block!, out Refusal refusal))
+        {
+            throw new InvariantException($"The chain refuses its own block {batch.Height}: {refusal}");
+        }
+
+        chain.SetPreference(block!.Id);
+        chain.Accept(block.Id);
+        long accepted = _time.GetTimestamp();
+
+        _latency.Record((long)(_time.GetElapsedTime(submitted, accepted).TotalMilliseconds * 1e6), block.Transactions.Length);
+        Count(refusals, block);
+        _elapsed += _time.GetElapsedTime(start);
+        return block;
+    }
+
+    /// <summary>Bytes allocated per included transaction over the steady part: all blocks but the first quarter.</summary>
+    public double AllocatedBytesPerTx()
+    {
+        if (_allocations.Count < 2)
+        {
+            return 0;
+        }
+
+        (long includedFrom, long allocatedFrom) = _allocations[_allocations.Count / 4];
+        (long includedTo, long allocatedTo) = _allocations[^1];
+        return includedTo == includedFrom ? 0 : Math.Max(0, allocatedTo - allocatedFrom) / (double)(includedTo - includedFrom);
+    }
+
+    private void Count(Refusal[] refusals, Block block)
+    {
+        Blocks++;
+        _offered += refusals.Length;
+        foreach (Refusal refusal in refusals)
+        {
+            _accepted += refusal.IsRefused ? 0 : 1;
+        }
+
+        bool isKept = session.Chain.TryGetReceipts(block.Id, out Receipt[]? receipts);
+        Invariant.Require(isKept && receipts!.Length == block.Transactions.Length);
+        foreach (Receipt receipt in receipts!)
+        {
+            _succeeded += receipt.Succeeded ? 1 : 0;
+        }
+
+        _included += receipts.Length;
+        Gas += block.Header.GasUsed;
+        _allocations.Add((_included, GC.GetTotalAllocatedBytes() - generator.AllocatedBytes));
+    }
+}

@@ -1,0 +1,120 @@
+// The reports' shapes: exactly the fields of the schema, in its order. Another program reads them.
+
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Linq;
+using System.Text.Json;
+using ParallelVm.Loadtest.Cli;
+
+namespace ParallelVm.Loadtest.Tests;
+
+public sealed class ReportTests
+{
+    private static readonly string[] Fields =
+    [
+        "schema", "command", "seed", "workers", "environment", "transactions", "blocks", "durationSeconds", "throughput", "parallelism",
+        "latencyMs", "stageSeconds", "stateRoot", "serialStateRoot", "rootsEqual", "allocatedBytesPerTx",
+    ];
+
+    private static readonly Dictionary<string, string[]> Parts = new()
+    {
+        ["environment"] = ["cpu", "cores", "os", "dotnet", "gc", "commit"],
+        ["transactions"] = ["offered", "accepted", "rejected", "included", "succeeded", "failed"],
+        ["throughput"] = ["tps", "serialTps", "gasPerSecond"],
+        ["parallelism"] = ["workSeconds", "spanSeconds", "ceiling", "speedup", "efficiency"],
+        ["latencyMs"] = ["p50", "p90", "p99", "p999", "max"],
+        ["stageSeconds"] = ["decode", "verify", "build", "execute", "root", "commit"],
+    };
+
+    [Fact]
+    public void Main_job_reports_every_field_and_its_numbers_add_up()
+    {
+        using TemporaryFolder folder = new();
+        string path = folder["report.json"];
+        Invocation invocation = Invocation.Of("--seconds", "1", "--txs", "200", "--json", path);
+        Assert.True(invocation.ExitCode == ExitCodes.Success, invocation.Output + invocation.Error);
+        Assert.StartsWith("ParallelVm load: seed 1", invocation.Output, StringComparison.Ordinal);
+
+        using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
+        JsonElement report = document.RootElement;
+        AssertShape(report, Fields);
+        Assert.Equal("parallelvm.report/1", report.GetProperty("schema").GetString());
+        Assert.Equal("main", report.GetProperty("command").GetString());
+        Assert.True(report.GetProperty("rootsEqual").GetBoolean());
+        Assert.Equal(report.GetProperty("stateRoot").GetString(), report.GetProperty("serialStateRoot").GetString());
+
+        JsonElement transactions = report.GetProperty("transactions");
+        long Count(string name) => transactions.GetProperty(name).GetInt64();
+        Assert.Equal(Count("offered"), Count("accepted") + Count("rejected"));
+        Assert.Equal(Count("included"), Count("succeeded") + Count("failed"));
+        Assert.Equal(200L * report.GetProperty("blocks").GetInt32(), Count("offered"));
+        Assert.Equal(Count("offered"), Count("included"));
+        Assert.InRange(Count("failed") * 100 / Count("included"), 5, 15);
+        Assert.True(report.GetProperty("durationSeconds").GetDouble() >= 1);
+        Assert.True(report.GetProperty("parallelism").GetProperty("ceiling").GetDouble() > 1);
+        Assert.True(report.GetProperty("parallelism").GetProperty("speedup").GetDouble() > 0);
+        Assert.True(report.GetProperty("allocatedBytesPerTx").GetDouble() > 0);
+        Assert.True(report.GetProperty("latencyMs").GetProperty("p50").GetDouble() <= report.GetProperty("latencyMs").GetProperty("max").GetDouble());
+    }
+
+    [Fact]
+    public void Run_without_verification_says_that_no_serial_root_is_known()
+    {
+        using TemporaryFolder folder = new();
+        string path = folder["report.json"];
+        Invocation invocation = Invocation.Of("run", "--blocks", "2", "--txs", "50", "--no-verify", "--json", path);
+        Assert.True(invocation.ExitCode == ExitCodes.Success, invocation.Output + invocation.Error);
+        using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
+        AssertShape(document.RootElement, Fields);
+        Assert.Equal(JsonValueKind.Null, document.RootElement.GetProperty("serialStateRoot").ValueKind);
+        Assert.Equal(JsonValueKind.Null, document.RootElement.GetProperty("rootsEqual").ValueKind);
+    }
+
+    [Fact]
+    public void Bench_report_has_a_row_per_question_with_its_twin()
+    {
+        using TemporaryFolder folder = new();
+        string path = folder["bench.json"];
+        Invocation invocation = Invocation.Of("bench", "engine", "--runs", "1", "--json", path);
+        Assert.True(invocation.ExitCode == ExitCodes.Success, invocation.Output + invocation.Error);
+        using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
+        JsonElement report = document.RootElement;
+        Assert.Equal(["schema", "suite", "environment", "rows"], Names(report));
+        Assert.Equal("parallelvm.bench/1", report.GetProperty("schema").GetString());
+        Assert.Equal("engine", report.GetProperty("suite").GetString());
+        Assert.Equal(Parts["environment"], Names(report.GetProperty("environment")));
+        JsonElement[] rows = [.. report.GetProperty("rows").EnumerateArray()];
+        string[] names = [.. rows.Select(row => row.GetProperty("name").GetString()!)];
+        foreach (string name in new[] { "transfer.serial", "transfer.parallel", "swap.1pool", "swap.100pools" })
+        {
+            Assert.Contains(name, names);
+        }
+
+        foreach (JsonElement row in rows)
+        {
+            Assert.Equal(["name", "value", "unit", "twin", "twinValue", "ratio", "spread", "runs"], Names(row));
+            Assert.Equal(2, row.GetProperty("spread").GetArrayLength());
+            string twin = row.GetProperty("twin").GetString()!;
+            if (twin.Length > 0)
+            {
+                Assert.Contains(twin, names);
+                double expected = row.GetProperty("value").GetDouble() / row.GetProperty("twinValue").GetDouble();
+                Assert.Equal(expected, row.GetProperty("ratio").GetDouble(), 9);
+            }
+        }
+    }
+
+    internal static void AssertShape(JsonElement report, IEnumerable<string> fields)
+    {
+        Assert.Equal(fields, Names(report));
+        foreach ((string part, string[] names) in Parts)
+        {
+            Assert.Equal(names, Names(report.GetProperty(part)));
+        }
+    }
+
+    internal static IEnumerable<string> ReplayFields() => [.. Fields, "replay"];
+
+    private static IEnumerable<string> Names(JsonElement element) => element.EnumerateObject().Select(property => property.Name);
+}

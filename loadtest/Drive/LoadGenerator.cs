@@ -5,7 +5,7 @@
 //   thread 2   claims height 6, signs .... puts 6           Take: 5, 6, ...
 //
 // Invariants
-//   G1  a height is claimed once, and at most aheadMax heights are claimed and not taken
+//   G1  a height is claimed once, and none while aheadMax heights or more are claimed and not taken
 //   G2  Take returns consecutive heights
 //
 // Threading: Take and Dispose belong to the driver; everything shared is under one lock, once per batch.
@@ -33,11 +33,11 @@ internal sealed class LoadGenerator : IDisposable
     private readonly TransactionFactory _factory;
     private readonly int _txCount;
     private readonly ulong _end;
-    private readonly int _aheadMax;
     private readonly Thread[] _threads;
     private readonly long[] _allocated;     // by thread, published after each batch
     private ulong _claimed;                 // next height to claim
     private ulong _taken;                   // next height to take
+    private int _aheadMax;
     private bool _isStopped;
     private ExceptionDispatchInfo? _failure;
 
@@ -93,6 +93,16 @@ internal sealed class LoadGenerator : IDisposable
             }
 
             return sum;
+        }
+    }
+
+    /// <summary>Lets the threads rest until fewer than <paramref name="aheadMax"/> batches are ahead, at least 1.</summary>
+    public void LimitAhead(int aheadMax)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(aheadMax, 1);
+        lock (_gate)
+        {
+            _aheadMax = aheadMax;
         }
     }
 

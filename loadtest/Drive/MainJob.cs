@@ -25,6 +25,9 @@ internal static class MainJob
     /// <summary>Transactions that may wait, signed: about 64 MiB.</summary>
     private const int AheadTxMax = 200_000;
 
+    /// <summary>Batches ahead while the load runs: the signers rest until what was signed before is nearly used up.</summary>
+    private const int AheadWhileRunning = 4;
+
     /// <summary>Runs it.</summary>
     public static int Run(MainOptions options, Terminal terminal)
     {
@@ -103,6 +106,7 @@ internal static class MainJob
             Thread.Sleep(100);
         }
 
+        generator.LimitAhead(AheadWhileRunning);
         terminal.Output.WriteLine(string.Create(
             CultureInfo.InvariantCulture,
             $"signed ahead: {generator.Waiting * (long)txs} transactions in {time.GetElapsedTime(start).TotalSeconds:F1} s"));

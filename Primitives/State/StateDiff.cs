@@ -4,7 +4,7 @@
 // Invariants
 //   D1  entries are strictly ascending by StateKey: no key twice
 //   D2  an entry's key is the keyed hash of its (program, local key)
-//   D3  a value is at most 4 KiB; a tombstone has no value
+//   D3  a value is at most 4 KiB and lies inside the buffer; a tombstone has no value and the length -1
 //
 // Values lie in one packed buffer, so a diff of n entries is two allocations, not n.
 // Threading: immutable after Build.
@@ -52,8 +52,11 @@ public sealed class StateDiff
         {
             ref readonly DiffEntry entry = ref entries[i];
             Invariant.Require(i == 0 || entries[i - 1].Key.CompareTo(entry.Key) < 0);                       // D1
-            Invariant.Require(entry.Length <= StateLimits.MaxRecordBytes);                                    // D3
-            Invariant.Require(entry.IsTombstone || (uint)entry.Offset + (uint)entry.Length <= (uint)values.Length);
+            Invariant.Require(entry.Length >= -1 && entry.Length <= StateLimits.MaxRecordBytes);            // D3
+
+            // no sum of the two, which could wrap: a negative offset is a large unsigned one
+            Invariant.Require(
+                entry.IsTombstone || ((uint)entry.Offset <= (uint)values.Length && entry.Length <= values.Length - entry.Offset));
         }
 
         return new StateDiff(entries, values);

@@ -11,6 +11,7 @@
 using System;
 using ParallelVm.AccessLists;
 using ParallelVm.Primitives;
+using ParallelVm.Primitives.State;
 
 namespace ParallelVm.Executor;
 
@@ -61,6 +62,75 @@ public sealed class Message
 
     /// <summary>Tip per gas for the treasury, as far as <see cref="MaxPrice"/> leaves room.</summary>
     public required ulong Tip { get; init; }
+
+    /// <summary>A message without a transaction around it, for those who embed the engine without a chain: one signer, own keys only.</summary>
+    /// <param name="hashing">Of the state that it will run on.</param>
+    /// <param name="id">Unique in its batch.</param>
+    /// <param name="programId">Owner of the keys, and what SELF says.</param>
+    /// <param name="program">Verified code of that program.</param>
+    /// <param name="selector">Entry to call.</param>
+    /// <param name="arguments">Kept, not copied.</param>
+    /// <param name="slots">What each slot of the entry names, in slot order; equal keys become one access.</param>
+    /// <param name="payer">Caller and payer; at price 0 it needs no balance.</param>
+    /// <param name="gasLimit">At least the intrinsic gas, or the engine refuses the batch.</param>
+    /// <param name="maxPrice">Highest price per gas.</param>
+    /// <exception cref="System.ArgumentException">No such entry, or more keys than an access list holds.</exception>
+    public static Message ForCall(
+        StateHashing hashing,
+        TxId id,
+        ProgramId programId,
+        VerifiedProgram program,
+        uint selector,
+        ReadOnlyMemory<byte> arguments,
+        ReadOnlySpan<(LocalKey Key, AccessMode Mode)> slots,
+        PublicKey payer,
+        ulong gasLimit,
+        ulong maxPrice = 0)
+    {
+        ArgumentNullException.ThrowIfNull(hashing);
+        ArgumentNullException.ThrowIfNull(program);
+        int entry = program.FindEntry(selector);
+        Access[] uses = new Access[slots.Length];
+        for (int i = 0; i < uses.Length; i++)
+        {
+            uses[i] = new Access(0, slots[i].Key, slots[i].Mode);
+        }
+
+        if (!AccessList.TryCreate(AccessList.Normalise(uses), 1, out AccessList accesses, out Refusal refusal))
+        {
+            throw new ArgumentException(refusal.ToString(), nameof(slots));
+        }
+
+        if (entry < 0)
+        {
+            throw new ArgumentException($"The program has no entry of selector {selector}.", nameof(selector));
+        }
+
+        StateKey[] keys = new StateKey[accesses.Count];
+        for (int i = 0; i < keys.Length; i++)
+        {
+            keys[i] = hashing.KeyOf(programId, accesses[i].Key);
+        }
+
+        return new Message
+        {
+            Id = id,
+            Programs = [programId],
+            Program = program,
+            EntryIndex = entry,
+            Arguments = arguments,
+            Accesses = accesses,
+            Keys = keys,
+            SlotTable = Array.ConvertAll(uses, use => (ushort)accesses.IndexOf(0, use.Key)),
+            Payer = payer,
+            PayerKey = hashing.KeyOf(ProgramId.Native, new LocalKey(payer.Value)),
+            Signers = [payer],
+            GasLimit = gasLimit,
+            IntrinsicGas = GasTable.Intrinsic(arguments.Length, 1, accesses.Accesses),
+            MaxPrice = maxPrice,
+            Tip = 0,
+        };
+    }
 }
 
 /// <summary>What a program may know of the block it runs in.</summary>

@@ -8,7 +8,6 @@ using System.Collections.Generic;
 using System.Globalization;
 using System.IO;
 using System.Threading;
-using ParallelVm.Chain;
 using ParallelVm.Loadtest.Cli;
 using ParallelVm.Loadtest.Reports;
 using ParallelVm.Loadtest.Workloads;
@@ -65,7 +64,7 @@ internal static class MainJob
         WorkloadShape shape = new(options.Seed, DexWorld.AccountCount, DexWorld.PoolCount, WorkloadMix.Default, ConflictPermyriad: 0);
         int aheadMax = Math.Max(2, AheadTxMax / options.Txs);
         int signers = Math.Max(1, Environment.ProcessorCount);
-        List<Block> blocks = [];
+        List<ReadOnlyMemory<byte>> blocks = [];
         LoadDriver driver;
         using (LoadGenerator generator = new(
             new Workload(shape), new TransactionFactory(session.World), new Height(1), ulong.MaxValue / 2, options.Txs, signers, aheadMax))
@@ -77,7 +76,7 @@ internal static class MainJob
             {
                 while (load.Elapsed < length)
                 {
-                    blocks.Add(load.Step());
+                    blocks.Add(load.Step().Bytes);
                     progress.Report(load.Sample());
                 }
 
@@ -88,7 +87,7 @@ internal static class MainJob
 
         terminal.Output.WriteLine($"executing the {blocks.Count} blocks again, one transaction after another");
         SerialTwin twin = new(session.World, session.Engine, options.Workers);
-        foreach (Block block in blocks)
+        foreach (ReadOnlyMemory<byte> block in blocks)
         {
             twin.Run(block, isTimed: true);
         }

@@ -20,8 +20,8 @@ namespace ParallelVm.Loadtest.Drive;
 /// <summary>The command <c>run</c>, and <c>info</c> beside it.</summary>
 internal static class RunJob
 {
-    /// <summary>Blocks that may wait for the serial twin; then it runs, and the load's clock stands still.</summary>
-    private const int UnverifiedMax = 256;
+    /// <summary>Bytes of blocks that may wait for the serial twin; then it runs, and the load's clock stands still.</summary>
+    private const long UnverifiedBytesMax = 64L << 20;
 
     private const int AheadMax = 4;
 
@@ -131,21 +131,24 @@ internal static class RunJob
 
     private static bool RunBlocks(RunOptions options, LoadDriver driver, SerialTwin? twin, Progress? progress, Action<Block> accepted)
     {
-        List<Block> unverified = [];
+        List<ReadOnlyMemory<byte>> unverified = [];
+        long unverifiedBytes = 0;
         for (int i = 0; i < options.Blocks; i++)
         {
             Block block = driver.Step();
             accepted(block);
             progress?.Report(driver.Sample());
-            unverified.Add(block);
-            if (unverified.Count == UnverifiedMax || i == options.Blocks - 1)
+            unverified.Add(block.Bytes);
+            unverifiedBytes += block.Bytes.Length;
+            if (unverifiedBytes >= UnverifiedBytesMax || i == options.Blocks - 1)
             {
-                foreach (Block waiting in unverified)
+                foreach (ReadOnlyMemory<byte> waiting in unverified)
                 {
                     twin?.Run(waiting, isTimed: true);
                 }
 
                 unverified.Clear();
+                unverifiedBytes = 0;
             }
         }
 
@@ -166,7 +169,7 @@ internal static class RunJob
                 return false;
             }
 
-            twin.Run(block, isTimed: false);
+            twin.Run(block.Bytes, isTimed: false);
         }
 
         return true;

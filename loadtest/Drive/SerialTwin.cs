@@ -4,6 +4,7 @@
 //
 // Threading: the caller's thread; the engine has workers of its own.   Cost: a few executions and one whole root per block.
 
+using System;
 using ParallelVm.Chain;
 using ParallelVm.Engine;
 using ParallelVm.Executor;
@@ -51,9 +52,15 @@ internal sealed class SerialTwin
     public BlockTimes Times { get; private set; }
 
     /// <summary>Executes a block; <see cref="FirstDivergence"/> remembers when it does not lead to its header.</summary>
+    /// <param name="bytes">The block as it was accepted; decoded anew, so nothing of the first execution is reused.</param>
     /// <param name="isTimed">False for blocks that an earlier run measured.</param>
-    public void Run(Block block, bool isTimed)
+    public void Run(ReadOnlyMemory<byte> bytes, bool isTimed)
     {
+        if (!Block.TryDecode(bytes.Span, out Block? block, out Refusal wrong))
+        {
+            throw new InvariantException($"An accepted block does not decode: {wrong}");
+        }
+
         Message[] batch = new Message[block.Transactions.Length];
         for (int i = 0; i < batch.Length; i++)
         {

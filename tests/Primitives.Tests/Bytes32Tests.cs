@@ -112,10 +112,12 @@ public class Bytes32Tests
     {
         string good = new('a', 64);
         Assert.True(Bytes32.TryParseHex(good, out _));
-        foreach (string? text in new[]
-        {
-            null, "", "aa", good[1..], good + "a", good + "aa", "0x" + good, "0x" + good[2..], " " + good[1..], good[1..] + " ", good[1..] + "\n",
-        })
+        string?[] refused =
+        [
+            null, "", "aa", good[1..], good + "a", good + "aa", "0x" + good, "0x" + good[2..],
+            " " + good[1..], good[1..] + " ", good[1..] + "\n",
+        ];
+        foreach (string? text in refused)
         {
             Assert.False(Bytes32.TryParseHex(text, out Bytes32 value), $"'{text}'");
             Assert.Equal(Bytes32.Zero, value);

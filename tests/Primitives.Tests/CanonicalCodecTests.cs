@@ -301,7 +301,7 @@ public class CanonicalCodecTests
         }
     }
 
-    /// <summary>Reads a field of the kind of <paramref name="shape"/>; a field without a count is as long as the one of the shape.</summary>
+    /// <summary>Reads a field of the kind of <paramref name="shape"/>, and as long where it has no count.</summary>
     private static FieldValue Read(ref CanonicalReader reader, FieldValue shape) => shape.Kind switch
     {
         Kind.U8 => new FieldValue(shape.Kind, reader.ReadU8(), []),

@@ -15,11 +15,11 @@ internal static class BaseTable
     private const int Rows = 32;
     private const int Columns = 8;
 
-    private static readonly Niels[] _comb = BuildComb();
-    private static readonly Niels[] _odd = BuildOdd();
+    private static readonly Niels[] Comb = BuildComb();
+    private static readonly Niels[] OddMultiples = BuildOdd();
 
     /// <summary>(2j + 1) * B at index j, [0, 64).</summary>
-    public static ReadOnlySpan<Niels> Odd => _odd;
+    public static ReadOnlySpan<Niels> Odd => OddMultiples;
 
     /// <summary>scalar * B in constant time.</summary>
     /// <param name="scalar">Below 2^255; secret.</param>
@@ -70,7 +70,7 @@ internal static class BaseTable
         ulong negative = (ulong)((long)digit >> 63);
         ulong magnitude = ((ulong)(long)digit ^ negative) - negative;
         entry = new Niels { Sum = Field.One, Difference = Field.One };
-        ReadOnlySpan<Niels> candidates = _comb.AsSpan(row * Columns, Columns);
+        ReadOnlySpan<Niels> candidates = Comb.AsSpan(row * Columns, Columns);
         for (int j = 0; j < candidates.Length; j++)
         {
             ref readonly Niels candidate = ref candidates[j];

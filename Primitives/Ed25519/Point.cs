@@ -55,9 +55,9 @@ internal struct Completed
 /// <summary>A point in extended coordinates.</summary>
 internal struct Point
 {
-    private static readonly Field _d = new(0x34DCA135978A3, 0x1A8283B156EBD, 0x5E7A26001C029, 0x739C663A03CBB, 0x52036CEE2B6FF);
-    private static readonly Field _twiceD = new(0x69B9426B2F159, 0x35050762ADD7A, 0x3CF44C0038052, 0x6738CC7407977, 0x2406D9DC56DFF);
-    private static readonly Field _rootOfMinusOne = new(0x61B274A0EA0B0, 0x0D5A5FC8F189D, 0x7EF5E9CBD0C60, 0x78595A6804C9E, 0x2B8324804FC1D);
+    private static readonly Field D = new(0x34DCA135978A3, 0x1A8283B156EBD, 0x5E7A26001C029, 0x739C663A03CBB, 0x52036CEE2B6FF);
+    private static readonly Field TwiceD = new(0x69B9426B2F159, 0x35050762ADD7A, 0x3CF44C0038052, 0x6738CC7407977, 0x2406D9DC56DFF);
+    private static readonly Field RootOfMinusOne = new(0x61B274A0EA0B0, 0x0D5A5FC8F189D, 0x7EF5E9CBD0C60, 0x78595A6804C9E, 0x2B8324804FC1D);
 
     public Field X;
     public Field Y;
@@ -89,7 +89,7 @@ internal struct Point
         // x^2 = u/v with u = y^2 - 1, v = d y^2 + 1; the candidate is u v^3 (u v^7)^((p-5)/8)
         Field.Square(out Field yy, point.Y);
         Field.Subtract(out Field u, yy, point.Z);
-        Field.Multiply(out Field v, yy, _d);
+        Field.Multiply(out Field v, yy, D);
         Field.Add(out v, v, point.Z);
         Field.Square(out Field v3, v);
         Field.Multiply(out v3, v3, v);
@@ -113,7 +113,7 @@ internal struct Point
                 return false;
             }
 
-            Field.Multiply(out x, x, _rootOfMinusOne);
+            Field.Multiply(out x, x, RootOfMinusOne);
         }
 
         if (x.LowBit() != (encoding.W3 & 0x80) >> 7)
@@ -158,7 +158,7 @@ internal struct Point
         Field.Add(out r.Sum, Y, X);
         Field.Subtract(out r.Difference, Y, X);
         r.Z = Z;
-        Field.Multiply(out r.T2d, T, _twiceD);
+        Field.Multiply(out r.T2d, T, TwiceD);
     }
 
     /// <summary>As an addend with Z = 1, given 1/Z.</summary>
@@ -169,7 +169,7 @@ internal struct Point
         Field.Add(out r.Sum, y, x);
         Field.Subtract(out r.Difference, y, x);
         Field.Multiply(out r.Xy2d, x, y);
-        Field.Multiply(out r.Xy2d, r.Xy2d, _twiceD);
+        Field.Multiply(out r.Xy2d, r.Xy2d, TwiceD);
     }
 
     /// <summary>2P; four squares. T of P is not read.</summary>

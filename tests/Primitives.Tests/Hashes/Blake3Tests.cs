@@ -10,7 +10,7 @@ public class Blake3Tests
 {
     private const string Context = "BLAKE3 2019-12-27 16:29:52 test vectors context";
 
-    private static readonly Bytes32 _key = Bytes32.From(Encoding.ASCII.GetBytes("whats the Elvish word for friend"));
+    private static readonly Bytes32 Key = Bytes32.From(Encoding.ASCII.GetBytes("whats the Elvish word for friend"));
 
     [Fact]
     public void Every_official_vector_agrees_in_three_modes_and_at_every_output_length_tried()
@@ -24,14 +24,14 @@ public class Blake3Tests
             byte[] derived = Convert.FromHexString(vector[3]);
             Assert.Equal(131, hash.Length);
             Assert.Equal(Bytes32.From(hash), Blake3.Hash(input));
-            Assert.Equal(Bytes32.From(keyed), Blake3.Keyed(_key, input));
+            Assert.Equal(Bytes32.From(keyed), Blake3.Keyed(Key, input));
             Assert.Equal(Bytes32.From(derived), Blake3.DeriveKey(Context, input));
             foreach (int length in new[] { 0, 1, 31, 32, 33, 63, 64, 65, 128, 131 })
             {
                 byte[] output = new byte[length];
                 Blake3.Hash(input, output);
                 Assert.Equal(hash[..length], output);
-                Blake3.Keyed(_key, input, output);
+                Blake3.Keyed(Key, input, output);
                 Assert.Equal(keyed[..length], output);
                 Blake3.DeriveKey(Context, input, output);
                 Assert.Equal(derived[..length], output);
@@ -87,7 +87,7 @@ public class Blake3Tests
         byte[] input = Pattern(64);
         Bytes32[] results =
         [
-            Blake3.Hash(input), Blake3.Keyed(_key, input), Blake3.Keyed(Bytes32.Zero, input), Blake3.DeriveKey(Context, input),
+            Blake3.Hash(input), Blake3.Keyed(Key, input), Blake3.Keyed(Bytes32.Zero, input), Blake3.DeriveKey(Context, input),
             Blake3.DeriveKey(Context + " ", input), Blake3.DeriveKey(new string('x', 300), input), Blake3.DeriveKey("", input),
         ];
         Assert.Equal(results.Length, results.Distinct().Count());
@@ -111,7 +111,7 @@ public class Blake3Tests
 
     private static Bytes32 Work(byte[] input, byte[] output)
     {
-        Blake3.Keyed(_key, input, output);
+        Blake3.Keyed(Key, input, output);
         Blake3.DeriveKey(Context, input, output);
         Bytes32 sum = Blake3.Hash(input);
         sum = Blake3.Keyed(sum, input.AsSpan(0, 64));

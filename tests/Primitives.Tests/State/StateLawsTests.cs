@@ -7,22 +7,22 @@ namespace ParallelVm.Primitives.Tests.State;
 
 public class StateLawsTests
 {
-    private static readonly StateHashing _hashing = new(new ChainId(new Bytes32(1, 2, 3, 4)));
+    private static readonly StateHashing Hashing = new(new ChainId(new Bytes32(1, 2, 3, 4)));
 
     [Fact]
     public void The_empty_tree_is_zeros_and_one_leaf_is_the_tree()
     {
-        StateKey key = _hashing.KeyOf(ProgramId.Native, new LocalKey(Bytes32.Zero));
-        Bytes32 leaf = _hashing.Leaf(key, _hashing.ValueHash([1]));
-        Assert.Equal(Bytes32.Zero, _hashing.TreeOf([]));
-        Assert.Equal(leaf, _hashing.TreeOf([(key, leaf)]));
-        Assert.Equal(_hashing.Root(Bytes32.Zero), new MemoryState(_hashing).Root);
+        StateKey key = Hashing.KeyOf(ProgramId.Native, new LocalKey(Bytes32.Zero));
+        Bytes32 leaf = Hashing.Leaf(key, Hashing.ValueHash([1]));
+        Assert.Equal(Bytes32.Zero, Hashing.TreeOf([]));
+        Assert.Equal(leaf, Hashing.TreeOf([(key, leaf)]));
+        Assert.Equal(Hashing.Root(Bytes32.Zero), new MemoryState(Hashing).Root);
     }
 
     [Fact]
     public void Root_is_independent_of_insertion_order_and_deletes_undo_inserts()
     {
-        MemoryState forward = new(_hashing);
+        MemoryState forward = new(Hashing);
         MemoryState backward = forward;
         List<StateRoot> roots = [forward.Root];
         for (int i = 0; i < 40; i++)
@@ -56,7 +56,7 @@ public class StateLawsTests
         Assert.Throws<InvariantException>(() => StateDiff.FromSorted([a, a], [1]));
     }
 
-    private static StateKey Key(int i) => _hashing.KeyOf(ProgramId.Native, new LocalKey(new Bytes32((ulong)i, 0, 0, 0)));
+    private static StateKey Key(int i) => Hashing.KeyOf(ProgramId.Native, new LocalKey(new Bytes32((ulong)i, 0, 0, 0)));
 
     private static StateDiff One(int i, byte[]? value) => StateDiff.FromSorted(
         [new DiffEntry(Key(i), ProgramId.Native, new LocalKey(new Bytes32((ulong)i, 0, 0, 0)), 0, value?.Length ?? -1)], value ?? []);

@@ -9,7 +9,7 @@ namespace ParallelVm.Primitives.Tests.State;
 
 public class TreeLawsTests
 {
-    private static readonly StateHashing _hashing = new(new ChainId(new Bytes32(11, 12, 13, 14)));
+    private static readonly StateHashing Hashing = new(new ChainId(new Bytes32(11, 12, 13, 14)));
 
     [Theory, InlineData(1), InlineData(7), InlineData(20260)]
     public void Two_paths_that_part_at_depth_d_hang_below_d_nodes_with_an_empty_side(ulong seed)
@@ -27,7 +27,7 @@ public class TreeLawsTests
                 expected = Join(path, above, expected, StateHashing.Empty);
             }
 
-            Assert.True(expected == _hashing.TreeOf(Sorted([(path, leaf), (other, otherLeaf)])), $"seed {seed} depth {depth}");
+            Assert.True(expected == Hashing.TreeOf(Sorted([(path, leaf), (other, otherLeaf)])), $"seed {seed} depth {depth}");
         }
     }
 
@@ -46,7 +46,7 @@ public class TreeLawsTests
             expected = Join(path, depth, expected, leaf);
         }
 
-        Assert.True(expected == _hashing.TreeOf(Sorted(leaves)), $"seed {seed}");
+        Assert.True(expected == Hashing.TreeOf(Sorted(leaves)), $"seed {seed}");
     }
 
     [Theory, InlineData(1), InlineData(7), InlineData(20260)]
@@ -68,7 +68,7 @@ public class TreeLawsTests
                 set.Add((pair.Key, pair.Value));
             }
 
-            Assert.True(Definition(set, 0) == _hashing.TreeOf(Sorted(set)), $"seed {seed} round {round}: {count} leaves");
+            Assert.True(Definition(set, 0) == Hashing.TreeOf(Sorted(set)), $"seed {seed} round {round}: {count} leaves");
         }
     }
 
@@ -77,8 +77,8 @@ public class TreeLawsTests
     {
         (StateKey, Bytes32) low = (new StateKey(new Bytes32(0, 0, 0, 1)), Bytes32.Zero);
         (StateKey, Bytes32) high = (new StateKey(new Bytes32(0, 0, 0, 2)), Bytes32.Zero);
-        Assert.Throws<InvariantException>(() => _hashing.TreeOf([high, low]));
-        Assert.Throws<InvariantException>(() => _hashing.TreeOf([low, low]));
+        Assert.Throws<InvariantException>(() => Hashing.TreeOf([high, low]));
+        Assert.Throws<InvariantException>(() => Hashing.TreeOf([low, low]));
     }
 
     // The formulas of the header of StateHashing, written out over concatenated bytes.
@@ -114,7 +114,7 @@ public class TreeLawsTests
     {
         SeededRandom random = new(seed);
         SortedDictionary<Bytes32, byte[]?> model = [];
-        MemoryState state = new(_hashing);
+        MemoryState state = new(Hashing);
         byte[] target = new byte[StateLimits.MaxRecordBytes];
         for (int round = 0; round < 25; round++)
         {
@@ -131,7 +131,7 @@ public class TreeLawsTests
             }
 
             string context = $"seed {seed} round {round}";
-            MemoryState fresh = new MemoryState(_hashing).Apply(DiffOf(model));
+            MemoryState fresh = new MemoryState(Hashing).Apply(DiffOf(model));
             Assert.True(whole.Root == fresh.Root, context + ": one batch");
             Assert.True(state.Root == fresh.Root, context + ": one change at a time");
             Assert.Equal(model.Count, state.Count);
@@ -150,7 +150,7 @@ public class TreeLawsTests
     {
         SeededRandom random = new(seed);
         SortedDictionary<Bytes32, byte[]?> none = [];
-        MemoryState state = new(_hashing);
+        MemoryState state = new(Hashing);
         for (int round = 0; round < 40; round++)
         {
             SortedDictionary<Bytes32, byte[]?> inserts = [];
@@ -177,7 +177,7 @@ public class TreeLawsTests
     [Fact]
     public void A_tombstone_of_a_missing_key_changes_nothing()
     {
-        MemoryState empty = new(_hashing);
+        MemoryState empty = new(Hashing);
         MemoryState one = empty.Apply(DiffOf(new SortedDictionary<Bytes32, byte[]?> { [new Bytes32(5, 0, 0, 0)] = [1] }));
         foreach (ulong word in new ulong[] { 0, 4, 6, ulong.MaxValue })
         {
@@ -193,7 +193,7 @@ public class TreeLawsTests
     public void An_empty_value_is_a_record_and_no_value_is_none()
     {
         Bytes32 key = new(5, 0, 0, 0);
-        MemoryState empty = new(_hashing);
+        MemoryState empty = new(Hashing);
         MemoryState present = empty.Apply(DiffOf(new SortedDictionary<Bytes32, byte[]?> { [key] = [] }));
         Assert.Equal(0, present.Read(new StateKey(key), []));
         Assert.Equal(-1, empty.Read(new StateKey(key), []));
@@ -206,7 +206,7 @@ public class TreeLawsTests
         Bytes32 key = new(5, 0, 0, 0);
         byte[] values = [1];
         StateDiff first = StateDiff.FromSorted([Entry(key, 0, 1)], values);
-        MemoryState parent = new MemoryState(_hashing).Apply(first);
+        MemoryState parent = new MemoryState(Hashing).Apply(first);
         StateRoot before = parent.Root;
         MemoryState left = parent.Apply(DiffOf(new SortedDictionary<Bytes32, byte[]?> { [key] = [2] }));
         MemoryState right = parent.Apply(DiffOf(new SortedDictionary<Bytes32, byte[]?> { [key] = null }));
@@ -229,12 +229,12 @@ public class TreeLawsTests
 
         Bytes32 left = Definition(set.FindAll(leaf => !leaf.Path.Bit(depth)), depth + 1);
         Bytes32 right = Definition(set.FindAll(leaf => leaf.Path.Bit(depth)), depth + 1);
-        return _hashing.Node(left, right);
+        return Hashing.Node(left, right);
     }
 
     /// <summary>The node at <paramref name="depth"/> over what lies along the path and what lies beside it.</summary>
     private static Bytes32 Join(Bytes32 path, int depth, Bytes32 along, Bytes32 beside) =>
-        path.Bit(depth) ? _hashing.Node(beside, along) : _hashing.Node(along, beside);
+        path.Bit(depth) ? Hashing.Node(beside, along) : Hashing.Node(along, beside);
 
     private static Bytes32 Flip(Bytes32 value, int bit)
     {

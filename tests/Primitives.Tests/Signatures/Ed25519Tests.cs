@@ -80,6 +80,31 @@ public class Ed25519Tests
         }
     }
 
+    // The longest message takes the rented buffer. The first call may make what stays.
+    [Theory, InlineData(0), InlineData(200), InlineData(960), InlineData(5000)]
+    public void Signing_and_verifying_allocate_nothing(int length)
+    {
+        byte[] message = new byte[length];
+        Bytes32 seed = new(1, 2, 3, 4);
+        PublicKey key = Ed25519.PublicKeyOf(seed);
+        bool isValid = Work(seed, key, message);
+        long before = GC.GetAllocatedBytesForCurrentThread();
+        for (int i = 0; i < 20; i++)
+        {
+            isValid &= Work(seed, key, message);
+        }
+
+        Assert.Equal(0, GC.GetAllocatedBytesForCurrentThread() - before);
+        Assert.True(isValid);
+    }
+
+    private static bool Work(Bytes32 seed, PublicKey key, byte[] message)
+    {
+        Signature signature = Ed25519.Sign(seed, message);
+        bool isRefused = !Ed25519.Verify(key, message, signature with { S = signature.R });
+        return isRefused && Ed25519.Verify(key, message, signature) && key == Ed25519.PublicKeyOf(seed);
+    }
+
     private static bool Check(byte[] all) =>
         Ed25519.Verify(new PublicKey(Bytes32.From(all)), all.AsSpan(96), Signature.From(all.AsSpan(32)));
 }

@@ -29,7 +29,7 @@ case "$command" in
     shift
     [ -d "tests/$room.Tests" ] || { echo "there is no tests/$room.Tests"; exit 2; }
     dotnet tool restore
-    cd "tests/$room.Tests" && dotnet stryker --project "$room.csproj" --reporter ClearText --reporter Json "$@"
+    cd "tests/$room.Tests" && dotnet stryker --project "$room/$room.csproj" --reporter ClearText --reporter Json "$@"
     ;;
   ci) bash .ci/run ;;
   *) usage; exit 2 ;;

@@ -1,3 +1,5 @@
+// The process: arguments in, exit code out. Everything else is CommandLine.
+
 using System;
 using System.Threading;
 using ParallelVm.Loadtest.Cli;

@@ -8,13 +8,13 @@ namespace ParallelVm.Primitives.Tests.Signatures;
 
 public class Ed25519RuleTests
 {
-    private static readonly OraclePoint[] _torsion = EdwardsOracle.Torsion();
+    private static readonly OraclePoint[] Torsion = EdwardsOracle.Torsion();
 
     [Fact]
     public void The_small_order_points_have_fourteen_encodings_and_all_decode()
     {
         HashSet<Bytes32> distinct = [];
-        foreach (OraclePoint point in _torsion)
+        foreach (OraclePoint point in Torsion)
         {
             Bytes32 canonical = EdwardsOracle.Encode(point);
             List<Bytes32> encodings = EdwardsOracle.Encodings(point);
@@ -124,8 +124,8 @@ public class Ed25519RuleTests
         {
             for (int u = 0; u < 8; u++)
             {
-                Bytes32 key = EdwardsOracle.Encode(EdwardsOracle.Add(honestKey, _torsion[t]));
-                Bytes32 encodedR = EdwardsOracle.Encode(EdwardsOracle.Add(honestR, _torsion[u]));
+                Bytes32 key = EdwardsOracle.Encode(EdwardsOracle.Add(honestKey, Torsion[t]));
+                Bytes32 encodedR = EdwardsOracle.Encode(EdwardsOracle.Add(honestR, Torsion[u]));
                 BigInteger s = (r + (EdwardsOracle.Challenge(encodedR, key, message) * a)) % EdwardsOracle.L;
                 Signature signature = new(encodedR, EdwardsOracle.Bytes(s));
                 string context = $"seed {seed}: torsion {t} in the key, {u} in R";
@@ -223,7 +223,7 @@ public class Ed25519RuleTests
     private static Bytes32[] SmallOrderEncodings()
     {
         List<Bytes32> encodings = [];
-        foreach (OraclePoint point in _torsion)
+        foreach (OraclePoint point in Torsion)
         {
             encodings.AddRange(EdwardsOracle.Encodings(point));
         }

@@ -14,8 +14,8 @@ internal readonly record struct OraclePoint(BigInteger X, BigInteger Y, BigInteg
 
 internal static class EdwardsOracle
 {
-    private static readonly BigInteger _d = Mod(-121665 * Inverse(121666));
-    private static readonly BigInteger _rootOfMinusOne = BigInteger.ModPow(2, (P - 1) / 4, P);
+    private static readonly BigInteger D = Mod(-121665 * Inverse(121666));
+    private static readonly BigInteger RootOfMinusOne = BigInteger.ModPow(2, (P - 1) / 4, P);
 
     /// <summary>The prime of the field.</summary>
     public static BigInteger P => BigInteger.Pow(2, 255) - 19;
@@ -34,7 +34,7 @@ internal static class EdwardsOracle
     {
         BigInteger a = (p.Y - p.X) * (q.Y - q.X);
         BigInteger b = (p.Y + p.X) * (q.Y + q.X);
-        BigInteger c = 2 * p.T * Mod(q.T * _d);
+        BigInteger c = 2 * p.T * Mod(q.T * D);
         BigInteger d = 2 * p.Z * q.Z;
         (BigInteger e, BigInteger f, BigInteger g, BigInteger h) = (Mod(b - a), Mod(d - c), Mod(d + c), Mod(b + a));
         return new OraclePoint(Mod(e * f), Mod(g * h), Mod(f * g), Mod(e * h));
@@ -78,11 +78,11 @@ internal static class EdwardsOracle
     {
         BigInteger number = Number(encoding);
         BigInteger y = Mod(number & (BigInteger.Pow(2, 255) - 1));
-        BigInteger square = Mod((y * y - 1) * Inverse(Mod(_d * y * y) + 1));
+        BigInteger square = Mod((y * y - 1) * Inverse(Mod(D * y * y) + 1));
         BigInteger x = BigInteger.ModPow(square, (P + 3) / 8, P);
         if (Mod((x * x) - square) != 0)
         {
-            x = Mod(x * _rootOfMinusOne);
+            x = Mod(x * RootOfMinusOne);
         }
 
         if (Mod((x * x) - square) != 0)

@@ -8,7 +8,8 @@
 // SYS) keep their bytes free. ABORT has its own byte, so that one byte is one mnemonic.
 //
 // Gas: one unit is one simple instruction of the interpreter. The number of a row is charged with its basic block;
-// "+" prices are variable, charged by the instruction before it does the work (GasTable).
+// "+" prices are variable, charged by the instruction before it does the work (GasTable). Whatever control can run past
+// has a price, LOOP too: else code could take time that nobody pays.
 //
 // Threading: immutable, built once.
 
@@ -108,8 +109,8 @@ public static class OpcodeTable
     [
         // control
         Row(Opcode.Trap, Flow.End, 0, "imm", "trap with a system code; 0 is 16 Unreachable", [new(OperandKind.Trap, OperandField.Imm)]),
-        Row(Opcode.Loop, Flow.Next, 0, "", "loop header: the only place a branch may go back to; cells from `live` on are undefined from here", [new(OperandKind.Live, OperandField.A)]),
-        Row(Opcode.Jmp, Flow.Jump, 1, "", "goto t", [Target]),
+        Row(Opcode.Loop, Flow.Next, 1, "", "loop header: the only place a branch may go back to; cells from `live` on are undefined from here", [new(OperandKind.Live, OperandField.A)]),
+        Row(Opcode.Jmp, Flow.Jump, 2, "", "goto t", [Target]),
         Row(Opcode.Jnz, Flow.Branch, 1, "", "goto t if a != 0", [Src(OperandField.A), Target]),
         Row(Opcode.Jz, Flow.Branch, 1, "", "goto t if a = 0", [Src(OperandField.A), Target]),
         Row(Opcode.Jeq, Flow.Branch, 1, "", "goto t if a = b", [Src(OperandField.A), Src(OperandField.B), Target]),
@@ -230,14 +231,14 @@ public static class OpcodeTable
         Row(Opcode.Sown, Flow.Next, 4, "", "quad a = id of the program that owns the slot's key", [Dst4, Slot(OperandKind.AnySlot)]),
 
         // context, arguments, output
-        Row(Opcode.Ctx, Flow.Next, 2, "", "a = a number of the context: 0 height, 1 time ms, 2 base fee, 3 fork, 4 slots, 5 argument bytes, 6 signers", [Dst, new(OperandKind.Context, OperandField.Imm)]),
-        Row(Opcode.Caller, Flow.Next, 2, "", "quad a = the payer's public key", [Dst4]),
-        Row(Opcode.Self, Flow.Next, 2, "", "quad a = id of the running program", [Dst4]),
-        Row(Opcode.Signer, Flow.Next, 2, "BadArgument", "quad a = public key of signer i, the payer is 0", [Dst4, new(OperandKind.Unsigned, OperandField.Imm)]),
-        Row(Opcode.Arg, Flow.Next, 2, "BadArgument", "a = the 8 argument bytes at off, little-endian", [Dst, new(OperandKind.Unsigned, OperandField.Imm)]),
-        Row(Opcode.Argq, Flow.Next, 3, "BadArgument", "quad a = the 32 argument bytes at off", [Dst4, new(OperandKind.Unsigned, OperandField.Imm)]),
+        Row(Opcode.Ctx, Flow.Next, 4, "", "a = a number of the context: 0 height, 1 time ms, 2 base fee, 3 fork, 4 slots, 5 argument bytes, 6 signers", [Dst, new(OperandKind.Context, OperandField.Imm)]),
+        Row(Opcode.Caller, Flow.Next, 4, "", "quad a = the payer's public key", [Dst4]),
+        Row(Opcode.Self, Flow.Next, 4, "", "quad a = id of the running program", [Dst4]),
+        Row(Opcode.Signer, Flow.Next, 4, "BadArgument", "quad a = public key of signer i, the payer is 0", [Dst4, new(OperandKind.Unsigned, OperandField.Imm)]),
+        Row(Opcode.Arg, Flow.Next, 4, "BadArgument", "a = the 8 argument bytes at off, little-endian", [Dst, new(OperandKind.Unsigned, OperandField.Imm)]),
+        Row(Opcode.Argq, Flow.Next, 4, "BadArgument", "quad a = the 32 argument bytes at off", [Dst4, new(OperandKind.Unsigned, OperandField.Imm)]),
         Row(Opcode.Argcpy, Flow.Next, 8, "BadArgument, MemoryBound", "copy c argument bytes from offset b to address a", [Src(OperandField.A), Src(OperandField.B), Src(OperandField.C)], "+ per 32 bytes"),
-        Row(Opcode.Chain, Flow.Next, 2, "", "quad a = the chain id", [Dst4]),
+        Row(Opcode.Chain, Flow.Next, 4, "", "quad a = the chain id", [Dst4]),
         Row(Opcode.Emit, Flow.Next, 40, "Limit, MemoryBound", "append an event of schema imm with the b bytes at address a", [new(OperandKind.Unsigned, OperandField.Imm), Src(OperandField.A), Src(OperandField.B)], "+ per 32 bytes"),
         Row(Opcode.Retd, Flow.Next, 16, "Limit, MemoryBound", "the return data are the b bytes at address a; the last RETD counts", [Src(OperandField.A), Src(OperandField.B)], "+ per 32 bytes"),
 

@@ -89,10 +89,11 @@ public static class Verifier
                     RefusalCode.TooManySlots, $"Entry {entry.Selector:x8} has {entry.SlotModes.Length} slots; at most {limits.MaxSlots} are allowed.");
             }
 
-            if (entry.MaxPages > limits.MaxPages)
+            int maxPages = Math.Min(limits.MaxPages, VerifierLimits.MaxMemoryPages);
+            if (entry.MaxPages > maxPages)
             {
                 return new Refusal(
-                    RefusalCode.TooManyPages, $"Entry {entry.Selector:x8} asks for {entry.MaxPages} pages; at most {limits.MaxPages} are allowed.");
+                    RefusalCode.TooManyPages, $"Entry {entry.Selector:x8} asks for {entry.MaxPages} pages; at most {maxPages} are allowed.");
             }
 
             Refusal refusal = facts[entry.Function].Slots.CheckAgainst(entry);

@@ -12,7 +12,8 @@ namespace ParallelVm.Executor;
 
 public sealed unsafe partial class Interpreter
 {
-    private const ulong MaxLength = 1 << 20;
+    // longer lengths trap, since no more memory can be mapped; charging them as this keeps the product in range
+    private const ulong MaxLength = VerifierLimits.MaxMemoryPages * MachineMemory.PageBytes;
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private static TrapCode Wide(ulong w, ulong* f)

@@ -49,7 +49,7 @@ internal sealed class MachineMemory
         int end = Mapped + (pages * PageBytes);
         if (end > _heap.Length)
         {
-            Array.Resize(ref _heap, Math.Min(Math.Max(end, _heap.Length * 2), VerifierLimits.Default.MaxPages * PageBytes));
+            Array.Resize(ref _heap, Math.Min(Math.Max(end, _heap.Length * 2), VerifierLimits.MaxMemoryPages * PageBytes));
         }
 
         int dirty = Math.Min(end, _used);

@@ -66,4 +66,14 @@ public sealed class OpcodeDocumentTests
             }
         }
     }
+
+    // Only an instruction that ends the run or the call may be free: any other may stand a thousand times in a loop's body.
+    [Fact]
+    public void Every_instruction_that_control_runs_past_has_a_price()
+    {
+        foreach (OpcodeInfo info in OpcodeTable.All)
+        {
+            Assert.True(info.Flow == Flow.End || info.Gas > 0, info.Mnemonic);
+        }
+    }
 }

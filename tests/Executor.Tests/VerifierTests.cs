@@ -152,4 +152,14 @@ public sealed class VerifierTests
         };
         Assert.Equal(RefusalCode.SlotNotAllowed, Code.RefusalOf(container.Encode()));
     }
+
+    // Lengths are charged up to 1 MiB, so a network with generous limits must not map more.
+    [Fact]
+    public void No_limits_allow_more_memory_than_lengths_are_charged_for()
+    {
+        VerifierLimits generous = new(64, 1_000);
+        Assert.True(Verifier.TryVerify(Code.Single([Halt], pages: VerifierLimits.MaxMemoryPages), generous, out _, out Refusal refusal), refusal.ToString());
+        Assert.False(Verifier.TryVerify(Code.Single([Halt], pages: VerifierLimits.MaxMemoryPages + 1), generous, out _, out refusal));
+        Assert.Equal(RefusalCode.TooManyPages, refusal.Code);
+    }
 }

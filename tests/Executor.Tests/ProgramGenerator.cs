@@ -14,8 +14,13 @@ namespace ParallelVm.Executor.Tests;
 
 internal sealed class ProgramGenerator
 {
-    public const int Pages = 2;
-    private const int Cells = 48;
+    /// <summary>Cells that the entry writes to slot 0 by SST8, one after another, before its last instruction.</summary>
+    public const int Shown = 6;
+
+    /// <summary>Cells of every function.</summary>
+    public const int Cells = 48;
+
+    private const int Pages = 2;
     private const int FirstFree = 16;
     private const uint Heap = 0x100_0000;
     private const uint LengthCell = 15;
@@ -60,6 +65,11 @@ internal sealed class ProgramGenerator
             _budget = 12 + _random.Next(40);
             Prologue();
             Body(0);
+            if (_function == 0)
+            {
+                Epilogue();
+            }
+
             Emit(_function == 0 && _random.Chance(3, 4) ? Opcode.Halt : Opcode.Ret);
             _functions[_function] = _functions[_function] with { Length = (ushort)(_code.Count - _start) };
         }
@@ -87,6 +97,15 @@ internal sealed class ProgramGenerator
             Emit(Opcode.Ldi, FirstFree, (uint)(_random.Chance(9, 10) ? 1 : _random.Next(Pages + 2)));
             Emit(Opcode.Mgrow, FirstFree, FirstFree);
             _defined |= Run(FirstFree, 1);
+        }
+    }
+
+    // what cells hold becomes visible in a record
+    private void Epilogue()
+    {
+        for (uint i = 0; i < Shown; i++)
+        {
+            Emit(Opcode.Sst8, 0, 8 * i, Source(1));
         }
     }
 
@@ -151,7 +170,7 @@ internal sealed class ProgramGenerator
         Emit(Opcode.Ldi, counter, 0);
         Emit(Opcode.Ldi, limit, 1 + (uint)_random.Next(3));
         int outerLive = _live;
-        int prefix = (int)UInt128.TrailingZeroCount(~_defined);
+        int prefix = Math.Min(32, (int)UInt128.TrailingZeroCount(~_defined));   // a call needs room beside it
         _live = Math.Max(outerLive, FirstFree + _random.Next(prefix - FirstFree + 1));
         int header = Here;
         Emit(Opcode.Loop, (uint)_live);

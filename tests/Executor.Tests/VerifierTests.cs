@@ -162,4 +162,39 @@ public sealed class VerifierTests
         Assert.False(Verifier.TryVerify(Code.Single([Halt], pages: VerifierLimits.MaxMemoryPages + 1), generous, out _, out refusal));
         Assert.Equal(RefusalCode.TooManyPages, refusal.Code);
     }
+
+    // One rule at a time: the code is accepted, and with one word replaced it needs a cell that the rule leaves undefined.
+    [Fact]
+    public void Cells_are_defined_only_as_far_as_calls_loops_and_returns_say()
+    {
+        ulong nop = Code.Op(Opcode.Nop);
+        ulong ret = Code.Op(Opcode.Ret);
+        ulong zero = Code.Op(Opcode.Ldi, 0, 7);
+        ulong one = Code.Op(Opcode.Ldi, 1, 7);
+        ulong call = Code.Op(Opcode.Call, 1, 0);
+        ulong use = Code.Op(Opcode.Mov, 2, 1);
+        ulong back = Code.Op(Opcode.Jz, 0, 2);
+        (string Rule, ulong[] Code, ulong[] Callee, byte Args, byte Rets, int At, ulong Word)[] cases =
+        [
+            ("beyond a call's results", [one, call, nop, Halt], [zero, ret], 0, 1, 2, use),
+            ("an argument", [zero, call, Halt], [ret], 1, 0, 0, nop),
+            ("a result", [Halt], [zero, ret], 0, 1, 1, nop),
+            ("beyond a loop's live cells", [one, zero, Code.Op(Opcode.Loop, 1), nop, back, Halt], [ret], 0, 0, 3, use),
+            ("live on the way in", [one, zero, Code.Op(Opcode.Loop, 2), back, Halt], [ret], 0, 0, 0, nop),
+            ("live on the way back", [one, zero, Code.Op(Opcode.Loop, 2), nop, back, Halt], [ret], 0, 0, 3, Code.Op(Opcode.Call, 1, 1)),
+        ];
+        foreach ((string rule, ulong[] code, ulong[] callee, byte args, byte rets, int at, ulong word) in cases)
+        {
+            ulong[] all = [.. code, .. callee];
+            Container container = new()
+            {
+                Functions = [new FunctionHeader(4, 0, 0, (ushort)code.Length), new FunctionHeader(4, args, rets, (ushort)callee.Length)],
+                Code = all,
+                Entries = [new ContainerEntry(1, 0, 0, [])],
+            };
+            Code.Verify(container.Encode());
+            all[at] = word;
+            Assert.True(Code.RefusalOf(container.Encode()) == RefusalCode.UndefinedCell, rule);
+        }
+    }
 }

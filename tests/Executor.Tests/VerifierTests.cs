@@ -197,4 +197,52 @@ public sealed class VerifierTests
             Assert.True(Code.RefusalOf(container.Encode()) == RefusalCode.UndefinedCell, rule);
         }
     }
+
+    // 64 activations and 4096 cells are accepted, and the run reaches the last of them; one more of either is refused.
+    [Theory, InlineData(64, 64), InlineData(32, 128)]
+    public void The_deepest_nest_of_calls_runs_and_one_deeper_is_refused(int activations, int cells)
+    {
+        byte[] Nest(int functions)
+        {
+            FunctionHeader[] headers = new FunctionHeader[functions];
+            ulong[] code = new ulong[3 * functions];
+            for (int i = 0; i < functions; i++)
+            {
+                headers[i] = new FunctionHeader((byte)cells, 0, 0, 3);
+                code[3 * i] = Code.Op(Opcode.Ldi, (uint)cells - 1, (uint)i);
+                code[(3 * i) + 1] = i + 1 < functions ? Code.Op(Opcode.Call, (uint)i + 1, (uint)cells) : Code.Op(Opcode.Nop);
+                code[(3 * i) + 2] = i + 1 < functions ? Code.Op(Opcode.Ret) : Code.Op(Opcode.Abort, (uint)cells - 1);
+            }
+
+            return new Container { Functions = headers, Code = code, Entries = [new ContainerEntry(1, 0, 0, [])] }.Encode();
+        }
+
+        Bench bench = new();
+        Outcome outcome = bench.Run(bench.Message(Code.Verify(Nest(activations))));
+        Assert.Equal((256 + activations - 1, activations - 1, 2), (outcome.Code, outcome.Function, outcome.Instruction));
+        Assert.Equal(RefusalCode.CallTooDeep, Code.RefusalOf(Nest(activations + 1)));
+    }
+
+    [Fact]
+    public void Six_loops_nest_a_seventh_is_refused_and_so_are_loops_that_overlap()
+    {
+        byte[] Loops(int depth, bool overlap = false)
+        {
+            ulong[] code = new ulong[1 + (2 * depth) + 1];
+            code[0] = Code.Op(Opcode.Ldi, 0, 0);
+            for (int i = 0; i < depth; i++)
+            {
+                code[1 + i] = Code.Op(Opcode.Loop, 1);
+                code[1 + depth + i] = Code.Op(Opcode.Jnz, 0, (uint)(overlap ? 1 + i : depth - i));
+            }
+
+            code[^1] = Halt;
+            return Code.Single(code);
+        }
+
+        Bench bench = new();
+        Assert.Equal(100UL + 1 + 12, bench.Run(bench.Message(Code.Verify(Loops(6)))).GasUsed);
+        Assert.Equal(RefusalCode.BadLoop, Code.RefusalOf(Loops(7)));
+        Assert.Equal(RefusalCode.BadLoop, Code.RefusalOf(Loops(2, overlap: true)));
+    }
 }

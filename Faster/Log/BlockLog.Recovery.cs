@@ -31,6 +31,7 @@ public sealed partial class BlockLog
             }
 
             log.Scan(from);
+            log.MakeDurable();
             return log;
         }
         catch (Exception error)
@@ -43,6 +44,22 @@ public sealed partial class BlockLog
 
             throw;
         }
+    }
+
+    /// <summary>
+    /// A process that was killed between write and sync leaves a record, or a file name, that only the page cache holds. It
+    /// was read, so it counts from now on: it is made durable before anybody is told, or a checkpoint could outlive its block.
+    /// </summary>
+    private void MakeDurable()
+    {
+        if (_segments.Count == 0)
+        {
+            return;
+        }
+
+        _tail = _options.Files.OpenOrCreate(_segments[^1].Path);
+        _tail.Sync();
+        _options.Files.SyncFolder(_options.Folder);
     }
 
     /// <summary>The folder in which a folder's own name stands.</summary>

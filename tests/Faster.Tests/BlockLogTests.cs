@@ -309,6 +309,25 @@ public sealed class BlockLogTests
         }
     }
 
+    /// <summary>A killed process loses no page cache, so what it wrote is read; a power cut afterwards must not take it back.</summary>
+    [Fact]
+    public void What_opening_found_survives_a_power_cut_right_after()
+    {
+        List<BlockRecord> blocks = Blocks(6);
+        FaultFileSystem dry = new();
+        _ = Run(dry, blocks);
+        for (int crash = 0; crash < dry.Operations; crash++)
+        {
+            FaultFileSystem files = new() { CrashAt = crash };
+            _ = Run(files, blocks);
+            files.CrashAt = -1;
+            using BlockLog log = BlockLog.Open(Options(files), null);
+            int found = (int)log.Next.Value;
+            using BlockLog after = BlockLog.Open(Options(files.AfterCrash(Survival.Nothing)), null);
+            AssertHolds(after, blocks, found, found, $"killed before operation {crash} ({dry.Journal[crash]})");
+        }
+    }
+
     private static (int Acknowledged, int Checkpoints) Run(FaultFileSystem files, List<BlockRecord> blocks)
     {
         int acknowledged = 0;

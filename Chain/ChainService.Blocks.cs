@@ -16,7 +16,7 @@ public sealed partial class ChainService
     /// <summary>Own blocks that were built and not yet verified: their execution is not done twice.</summary>
     private const int BuiltKept = 8;
 
-    private readonly Queue<(Block Block, IStateView View, Receipt[] Receipts)> _built = new();
+    private readonly Queue<(Block Block, IStateView On, IStateView View, Receipt[] Receipts)> _built = new();
 
     /// <summary>Builds a block on the preferred one. It is verified already, so <see cref="TryVerify"/> of it runs nothing.</summary>
     /// <returns>False when nothing that waits may enter a block now.</returns>
@@ -30,11 +30,12 @@ public sealed partial class ChainService
             BlockId parentId = (tip?.Block ?? _last).Id;
             IStateView state = tip?.View ?? _store.Accepted;
             ulong now = NowMs();
-            ulong timestamp = Math.Max(parent.TimestampMs + 1, now);
-            if (timestamp - now > ChainRules.MaxAheadMs)
+            if (parent.TimestampMs >= now && parent.TimestampMs - now >= ChainRules.MaxAheadMs)
             {
-                return false;
+                return false;                                               // checked before the sum below, which it keeps from wrapping
             }
+
+            ulong timestamp = Math.Max(parent.TimestampMs + 1, now);
 
             long start = Clock.Start();
             _mempool.RemoveExpired(now);
@@ -58,7 +59,7 @@ public sealed partial class ChainService
             Invariant.Require(runs);                                        // the builder leaves out whom the engine refuses
             header = header with { GasUsed = result!.GasUsed, StateRoot = result.Root, ReceiptsRoot = receiptsRoot };
             block = Block.Create(header, transactions);
-            _built.Enqueue((block, result.Post, result.Receipts));
+            _built.Enqueue((block, state, result.Post, result.Receipts));
             if (_built.Count > BuiltKept)
             {
                 _built.Dequeue();
@@ -95,9 +96,10 @@ public sealed partial class ChainService
                 return false;
             }
 
-            foreach ((Block built, IStateView view, Receipt[] receipts) in _built)
+            IStateView state = tip?.View ?? _store.Accepted;
+            foreach ((Block built, IStateView on, IStateView view, Receipt[] receipts) in _built)
             {
-                if (built.Id == block.Id)
+                if (built.Id == block.Id && ReferenceEquals(on, state))     // a parent that was rejected and verified anew has another view
                 {
                     _tree.Add(new ProcessingBlock(block, tip, view, receipts));
                     return true;
@@ -110,7 +112,6 @@ public sealed partial class ChainService
                 return false;
             }
 
-            IStateView state = tip?.View ?? _store.Accepted;
             if (!TryExecute(batch, block.Header, state, out BatchResult? result, out Bytes32 receiptsRoot, out refusal))
             {
                 return false;
@@ -327,7 +328,7 @@ public sealed partial class ChainService
     {
         for (int i = _built.Count; i > 0; i--)
         {
-            (Block Block, IStateView View, Receipt[] Receipts) built = _built.Dequeue();
+            (Block Block, IStateView On, IStateView View, Receipt[] Receipts) built = _built.Dequeue();
             if (built.Block.Header.Height.CompareTo(accepted.Header.Height) > 0)
             {
                 _built.Enqueue(built);

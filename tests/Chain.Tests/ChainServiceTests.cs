@@ -371,6 +371,14 @@ public class ChainServiceTests
         Assert.False(kit.Chain.TryBuild(out _));
     }
 
+    [Theory, InlineData(ulong.MaxValue), InlineData(ulong.MaxValue - 1)]
+    public void A_parent_at_the_end_of_time_is_not_built_on(ulong genesisMs)
+    {
+        using Kit kit = new(genesisMs: genesisMs);
+        kit.Submit(kit.Increment(0, 0));
+        Assert.False(kit.Chain.TryBuild(out _));
+    }
+
     // Answers do not depend on who submits when; what was taken in is in the chain exactly once in the end.
     [Fact]
     public void Submitting_from_many_threads_while_blocks_are_made_loses_and_doubles_nothing()

@@ -123,9 +123,9 @@ internal sealed class Kit : IDisposable
 
     public Kit(
         int workers = 1, ChainLimits? limits = null, MemoryStore.Disk? disk = null, int? checkpointHeight = null,
-        MempoolOptions? mempool = null, IStateStore? store = null, ManualTime? time = null)
+        MempoolOptions? mempool = null, IStateStore? store = null, ManualTime? time = null, ulong genesisMs = StartMs)
     {
-        Genesis = MakeGenesis(limits ?? ChainLimits.Default);
+        Genesis = MakeGenesis(limits ?? ChainLimits.Default, genesisMs);
         Disk = disk ?? new MemoryStore.Disk();
         Store = store ?? new MemoryStore(Genesis.Hashing, Disk, checkpointHeight);
         Time = time ?? new ManualTime(StartMs + 1_000);
@@ -148,7 +148,7 @@ internal sealed class Kit : IDisposable
 
     public ChainService Chain { get; }
 
-    public static Genesis MakeGenesis(ChainLimits limits)
+    public static Genesis MakeGenesis(ChainLimits limits, ulong timestampMs = StartMs)
     {
         List<GenesisBalance> balances = [];
         foreach (SigningKey account in Accounts)
@@ -159,7 +159,7 @@ internal sealed class Kit : IDisposable
         GenesisSpec spec = new()
         {
             Name = "chain tests",
-            TimestampMs = StartMs,
+            TimestampMs = timestampMs,
             BaseFee = BaseFee,
             Treasury = Treasury,
             Limits = limits,

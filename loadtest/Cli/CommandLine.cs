@@ -149,7 +149,8 @@ internal sealed class CommandLine
                 || !OptionValues.TryInteger("--txs", parsed.GetValue(txs), 1, 100_000, 1_000, out ulong txCount, ref refusal)
                 || !OptionValues.TryMix("--mix", parsed.GetValue(mix), out WorkloadMix workload, ref refusal)
                 || !OptionValues.TryShare("--conflict", parsed.GetValue(conflict), 0, out int hot, ref refusal)
-                || !TryTarget(parsed.GetValue(json), ref refusal))
+                || !TryTarget(parsed.GetValue(json), ref refusal)
+                || !TryFolder(parsed.GetValue(data), ref refusal))
             {
                 return _terminal.Fail(refusal);
             }
@@ -244,6 +245,16 @@ internal sealed class CommandLine
         bool ok = OptionValues.TryInteger("--workers", text, 1, OptionValues.WorkersMax, cores, out ulong value, ref refusal);
         workers = (int)value;
         return ok;
+    }
+
+    private static bool TryFolder(string? path, ref Refusal refusal)
+    {
+        if (path is "")
+        {
+            refusal = new Refusal(RefusalCode.BadOption, "--data takes the path of a folder.");
+        }
+
+        return !refusal.IsRefused;
     }
 
     private static bool TryTarget(string? path, ref Refusal refusal)

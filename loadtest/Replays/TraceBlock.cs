@@ -117,6 +117,11 @@ internal sealed record TraceBlock(ulong Number, TraceKind[] Kinds, int[] Account
             why = $"it is not JSON at byte {e.BytePositionInLine ?? 0}";
             return false;
         }
+        catch (InvalidOperationException)
+        {
+            why = "it holds text that is not Unicode";      // an escape of half a surrogate pair
+            return false;
+        }
     }
 
     private static bool TryParse(JsonElement root, out TraceBlock? block, out string why)

@@ -16,6 +16,7 @@
 using System;
 using System.Collections.Generic;
 using System.IO;
+using System.Text;
 using System.Text.Json;
 using ParallelVm.Primitives;
 
@@ -63,7 +64,9 @@ internal sealed record TraceBlock(ulong Number, TraceKind[] Kinds, int[] Account
         int lineNumber = 0;
         try
         {
-            foreach (string line in File.ReadLines(path))
+            using StreamReader reader = new(path);
+            StringBuilder buffer = new();
+            while (ReadLine(reader, buffer) is string line)
             {
                 lineNumber++;
                 if (line.Length == 0)
@@ -96,6 +99,24 @@ internal sealed record TraceBlock(ulong Number, TraceKind[] Kinds, int[] Account
         return true;
     }
 
+    // A line, or as much of it as shows that it is too long: a device without an end costs no more than one line.
+    private static string? ReadLine(StreamReader reader, StringBuilder buffer)
+    {
+        buffer.Clear();
+        int next = reader.Read();
+        if (next < 0)
+        {
+            return null;
+        }
+
+        for (; next >= 0 && next != '\n' && buffer.Length <= LineCharsMax; next = reader.Read())
+        {
+            buffer.Append((char)next);
+        }
+
+        return buffer.ToString().TrimEnd('\r');
+    }
+
     /// <summary>Parses one line.</summary>
     /// <param name="why">What is wrong, without a period; empty on success.</param>
     public static bool TryParse(string line, out TraceBlock? block, out string why)
@@ -103,7 +124,7 @@ internal sealed record TraceBlock(ulong Number, TraceKind[] Kinds, int[] Account
         block = null;
         if (line.Length > LineCharsMax)
         {
-            why = $"it has {line.Length} characters, at most {LineCharsMax} are read";
+            why = $"it has more than {LineCharsMax} characters";
             return false;
         }
 

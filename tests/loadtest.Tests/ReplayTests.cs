@@ -41,6 +41,16 @@ public sealed class ReplayTests
         Assert.Equal(240, report.GetProperty("transactions").GetProperty("succeeded").GetInt32());
     }
 
+    [Fact]
+    public void A_line_without_end_is_refused_before_it_is_held()
+    {
+        using TemporaryFolder folder = new();
+        File.WriteAllText(folder["endless.jsonl"], new string('[', (16 * 1024 * 1024) + 2));
+        Invocation invocation = Invocation.Of("replay", folder["endless.jsonl"]);
+        Assert.Equal(ExitCodes.BadInput, invocation.ExitCode);
+        Assert.Contains("655 MalformedReplay", invocation.Error, StringComparison.Ordinal);
+    }
+
     [RealTraceFact]
     public void Real_trace_has_the_known_spans()
     {

@@ -51,9 +51,6 @@ public sealed partial class ConflictGraph
     /// <summary>Cost of a chain: the sum of its transactions' costs.</summary>
     public ulong CostOf(int chain) => _chains[chain].Cost;
 
-    /// <summary>A transaction's cost plus the most expensive path of waits after it.</summary>
-    public ulong BottomLevelOf(int tx) => _level[tx];
-
     private void MakeChains(ReadOnlySpan<uint> costs)
     {
         Room(ref _chainOf, _txCount);

@@ -103,29 +103,10 @@ public sealed class MemoryState : IStateView
 
     IStateView IStateView.Apply(StateDiff diff) => Apply(diff);
 
-    private int IndexOf(in StateKey key)
+    private int IndexOf(in StateKey key) => Math.Max(-1, _records.AsSpan().BinarySearch(new At(key)));
+
+    private readonly record struct At(StateKey Key) : IComparable<MemoryRecord>
     {
-        int low = 0;
-        int high = _records.Length - 1;
-        while (low <= high)
-        {
-            int middle = (low + high) >>> 1;
-            int order = _records[middle].Key.CompareTo(key);
-            if (order == 0)
-            {
-                return middle;
-            }
-
-            if (order < 0)
-            {
-                low = middle + 1;
-            }
-            else
-            {
-                high = middle - 1;
-            }
-        }
-
-        return -1;
+        public int CompareTo(MemoryRecord other) => Key.CompareTo(other.Key);
     }
 }

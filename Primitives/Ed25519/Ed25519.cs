@@ -36,14 +36,26 @@ public static class Ed25519
     public static bool Verify(in PublicKey key, ReadOnlySpan<byte> message, in Signature signature)
     {
         Scalar s = Scalar.Load(signature.S);
-        if (!s.IsCanonical() || !Point.TryDecode(key.Value, out Point a) || !Point.TryDecode(signature.R, out Point r))
+        return s.IsCanonical() && Verify(key.Value, signature.R, s, Challenge(key.Value, signature.R, message));
+    }
+
+    /// <summary>k of the equation: SHA-512 of R, A and the message, mod L.</summary>
+    [SkipLocalsInit]
+    internal static Scalar Challenge(in Bytes32 key, in Bytes32 r, ReadOnlySpan<byte> message)
+    {
+        Span<byte> digest = stackalloc byte[DigestBytes];
+        HashAll(r, key, message, digest);
+        return Scalar.Reduce(digest);
+    }
+
+    /// <summary>The rule for an <paramref name="s"/> below L, with k computed already.</summary>
+    [SkipLocalsInit]
+    internal static bool Verify(in Bytes32 key, in Bytes32 encodedR, in Scalar s, in Scalar k)
+    {
+        if (!Point.TryDecode(key, out Point a) || !Point.TryDecode(encodedR, out Point r))
         {
             return false;
         }
-
-        Span<byte> digest = stackalloc byte[DigestBytes];
-        HashAll(signature.R, key.Value, message, digest);
-        Scalar k = Scalar.Reduce(digest);
 
         a.Negate();
         DoubleMultiply(k, a, s, out Point sum);

@@ -3,6 +3,7 @@
 using System;
 using System.Collections.Generic;
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.InteropServices;
 using ParallelVm.Engine;
 using ParallelVm.Executor;
 using ParallelVm.Primitives;
@@ -252,7 +253,7 @@ public sealed partial class ChainService
 
         Clock.Stop(Stage.Decode, start);
         refusal = Refusal.None;
-        bool[] good = VerifySignatures(unverified);
+        bool[] good = VerifySignatures(CollectionsMarshal.AsSpan(unverified));
         int bad = Array.IndexOf(good, false);
         if (bad >= 0)
         {

@@ -3,6 +3,7 @@
 using System;
 using System.Collections.Generic;
 using System.Diagnostics.CodeAnalysis;
+using System.Runtime.InteropServices;
 using System.Threading;
 using ParallelVm.Primitives;
 using ParallelVm.Primitives.State;
@@ -12,7 +13,7 @@ namespace ParallelVm.Chain;
 /// <content>Submitting transactions.</content>
 public sealed partial class ChainService
 {
-    /// <summary>Takes a transaction into the mempool. Its signatures are checked on the calling thread, outside the lock.</summary>
+    /// <summary>Takes a transaction into the mempool. Its signatures are checked one by one on the calling thread, outside the lock.</summary>
     /// <returns><see cref="Refusal.None"/> when it waits for a block now.</returns>
     public Refusal Submit(ReadOnlySpan<byte> bytes)
     {
@@ -36,7 +37,7 @@ public sealed partial class ChainService
 
         start = Clock.Start();
         bool isGood = prepared.Transaction.VerifySignatures();
-        Interlocked.Increment(ref _signaturesChecked);
+        Interlocked.Add(ref _signaturesChecked, prepared.Transaction.Signers.Length);
         Clock.Stop(Stage.Verify, start);
         if (!isGood)
         {
@@ -49,7 +50,7 @@ public sealed partial class ChainService
         }
     }
 
-    /// <summary>Takes many transactions in, in order, decoded and their signatures checked on all workers, outside the lock.</summary>
+    /// <summary>Takes many transactions in, in order, decoded and their signatures checked in batches on all workers, outside the lock.</summary>
     /// <param name="batch">One transaction each; kept by the service, so not to be changed afterwards.</param>
     /// <returns>One answer per transaction.</returns>
     public Refusal[] SubmitBatch(IReadOnlyList<ReadOnlyMemory<byte>> batch)
@@ -61,7 +62,7 @@ public sealed partial class ChainService
         _engine.Pool.For(batch.Count, Workers, i => TryAdmit(batch[i], out prepared[i], out refusals[i]));
         Clock.Stop(Stage.Decode, start);
         List<int> legal = KeepNew(prepared, refusals);
-        bool[] good = VerifySignatures(legal.ConvertAll(i => prepared[i]!.Transaction));
+        bool[] good = VerifySignatures(CollectionsMarshal.AsSpan(legal.ConvertAll(i => prepared[i]!.Transaction)));
         lock (_gate)
         {
             for (int k = 0; k < good.Length; k++)
@@ -119,12 +120,11 @@ public sealed partial class ChainService
         return refusal.IsRefused ? refusal : _mempool.Add(prepared, NativeBalance.Read(PreferredState(), prepared.Message.PayerKey));
     }
 
-    private bool[] VerifySignatures(List<Transaction> transactions)
+    private bool[] VerifySignatures(ReadOnlySpan<Transaction> transactions)
     {
         long start = Clock.Start();
-        bool[] good = new bool[transactions.Count];
-        _engine.Pool.For(good.Length, Workers, i => good[i] = transactions[i].VerifySignatures());
-        Interlocked.Add(ref _signaturesChecked, good.Length);
+        bool[] good = new bool[transactions.Length];
+        Interlocked.Add(ref _signaturesChecked, _signatures.Verify(transactions, good, Workers));
         Clock.Stop(Stage.Verify, start);
         return good;
     }

@@ -68,6 +68,7 @@ public sealed partial class ChainService
     private readonly ReplayWindow _window = new();
     private readonly Mempool _mempool;
     private readonly VerifiedMemory _verified = new();
+    private readonly SignatureVerifier _signatures;
     private readonly Dictionary<BlockId, Height> _heights = [];     // accepted blocks at or above _indexedFrom
     private readonly Queue<(BlockId Id, Receipt[] Receipts)> _recent = new();
     private readonly int _recentKept;
@@ -86,6 +87,7 @@ public sealed partial class ChainService
         _execution = new ExecutionRules { Hashing = rules.Hashing, Treasury = rules.Genesis.Treasury };
         _receiptsHashing = new ReceiptsHashing(rules.ChainId);
         _time = options.Time;
+        _signatures = new SignatureVerifier(options.Engine.Pool);
         _mempool = new Mempool(options.Mempool);
         _recentKept = options.ReceiptBlocksKept;
         _workers = options.Workers;
@@ -102,7 +104,7 @@ public sealed partial class ChainService
     /// <summary>Nanoseconds per stage since the service was opened.</summary>
     public StageClock Clock { get; }
 
-    /// <summary>Transactions whose signatures were checked; those that are known to be good are not checked again.</summary>
+    /// <summary>Signatures that were checked; those of transactions that are known to be good are not checked again.</summary>
     public long SignaturesChecked => Interlocked.Read(ref _signaturesChecked);
 
     /// <summary>Workers per batch, at least 1. No result depends on it.</summary>

@@ -14,6 +14,7 @@ internal static class BenchJob
     private static readonly Dictionary<string, Func<BenchOptions, Action<int>, BenchReport>> Measured = new()
     {
         [EngineSuite.Name] = EngineSuite.Run,
+        [CryptoSuite.Name] = CryptoSuite.Run,
     };
 
     /// <summary>Names of the suites.</summary>
@@ -27,10 +28,15 @@ internal static class BenchJob
         foreach (BenchRowReport row in report.Rows)
         {
             string line = string.Create(
-                CultureInfo.InvariantCulture, $"{row.Name,-24} {row.Value,9:F3} {row.Unit}  [{row.Spread[0]:F3}, {row.Spread[1]:F3}]");
+                CultureInfo.InvariantCulture, $"{row.Name,-36} {row.Value,9:F3} {row.Unit}  [{row.Spread[0]:F3}, {row.Spread[1]:F3}]");
             terminal.Output.WriteLine(row.Ratio is double ratio
                 ? line + string.Create(CultureInfo.InvariantCulture, $"  {ratio:F3} of {row.Twin}")
                 : line);
+        }
+
+        foreach (string note in report.Notes ?? [])
+        {
+            terminal.Output.WriteLine($"note: {note}");
         }
 
         if (options.Json is not null)

@@ -1,5 +1,7 @@
 // The report of a benchmark suite: schema parallelvm.bench/1, the frame of every benchmark of the project.
 
+using System.Text.Json.Serialization;
+
 namespace ParallelVm.Loadtest.Reports;
 
 /// <summary>Schema <c>parallelvm.bench/1</c>.</summary>
@@ -15,6 +17,10 @@ internal sealed record BenchReport
     public required EnvironmentInfo Environment { get; init; }
 
     public required BenchRowReport[] Rows { get; init; }
+
+    /// <summary>Which rows are left out on this machine, and why; null, and not written, when all are there.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string[]? Notes { get; init; }
 }
 
 /// <summary>One row.</summary>

@@ -15,6 +15,7 @@ internal static class BenchJob
     {
         [EngineSuite.Name] = EngineSuite.Run,
         [CryptoSuite.Name] = CryptoSuite.Run,
+        [StateSuite.Name] = StateSuite.Run,
     };
 
     /// <summary>Names of the suites.</summary>

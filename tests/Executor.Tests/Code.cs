@@ -3,6 +3,7 @@
 using System;
 using ParallelVm.AccessLists;
 using ParallelVm.Executor.Bytecode;
+using ParallelVm.Executor.Oracle;
 using ParallelVm.Primitives;
 
 namespace ParallelVm.Executor.Tests;
@@ -10,19 +11,8 @@ namespace ParallelVm.Executor.Tests;
 /// <summary>Instruction words and containers.</summary>
 internal static class Code
 {
-    /// <summary>A word from operand values in text order.</summary>
-    public static ulong Op(Opcode opcode, params uint[] values)
-    {
-        OpcodeInfo info = OpcodeTable.Get(opcode);
-        Assert.Equal(info.Operands.Length, values.Length);
-        ulong word = (byte)opcode;
-        for (int i = 0; i < values.Length; i++)
-        {
-            word = info.Operands[i].Write(word, values[i]);
-        }
-
-        return word;
-    }
+    /// <inheritdoc cref="Words.Op"/>
+    public static ulong Op(Opcode opcode, params uint[] values) => Words.Op(opcode, values);
 
     /// <summary>A container with one function and one entry.</summary>
     public static byte[] Single(ulong[] code, AccessMode[]? slots = null, ulong[]? constants = null, byte[]? data = null, int pages = 4, byte cells = 128) =>

@@ -1,12 +1,13 @@
 // Runs calls of one program against records in a dictionary, one by one, on the real verifier and interpreter: the smallest
-// thing that can be called a chain. Adds are folded right after a run, as a serial engine does. Every call also runs on the
-// naive machine first; both have to agree on the code and on every record.
+// thing that can be called a chain. Adds are folded right after a run, as a serial engine does. Every call is
+// judged first: all engines have to end like the third evaluator.
 
 using System;
 using System.Collections.Generic;
 using ParallelVm.AccessLists;
 using ParallelVm.Executor;
 using ParallelVm.Executor.Bytecode;
+using ParallelVm.Executor.Oracle;
 using ParallelVm.Primitives;
 using Record = ParallelVm.Executor.Record;
 
@@ -20,6 +21,7 @@ internal sealed class ProgramHost
     private static readonly ProgramId ForeignId = new(new Bytes32(8, 8, 8, 8));
 
     private readonly Interpreter _interpreter = new();
+    private readonly Engines _engines = new();
     private readonly VerifiedProgram _program;
     private readonly Container _container;
 
@@ -61,10 +63,6 @@ internal sealed class ProgramHost
             records[i] = accesses[i].ProgramIndex == 0 ? Find(accesses[i].Key) : ForeignRecord;
         }
 
-        NaiveRecord[] naive = NaiveRecords(accesses, records);
-        NaiveRecord[] slots = Array.ConvertAll(slotTable, access => naive[access]);
-        ushort expected = NaiveMachine.Run(_container, call.Selector, Id, caller, call.Arguments, slots);
-
         Message message = new()
         {
             Id = new TxId(Bytes32.Zero),
@@ -83,7 +81,12 @@ internal sealed class ProgramHost
             MaxPrice = 0,
             Tip = 0,
         };
-        Outcome outcome = _interpreter.Run(message, records, new BlockContext(new Height(1), 1_000, new ChainId(Bytes32.Zero), 0, 0));
+        byte[]?[] before = Array.ConvertAll(records, record => record.Exists ? record.Value.ToArray() : null);
+        VmCase subject = new(message, _container, before, new BlockContext(new Height(1), 1_000, new ChainId(Bytes32.Zero), 0, 0));
+        string? difference = _engines.Judge(subject).Difference;
+        Assert.True(difference is null, difference);
+
+        Outcome outcome = _interpreter.Run(message, records, subject.Block);
         if (outcome.Halt == Halt.Success)
         {
             foreach (PendingAdd add in _interpreter.Adds)
@@ -92,31 +95,11 @@ internal sealed class ProgramHost
             }
         }
 
-        Assert.True(outcome.Code == expected, $"{outcome} where the naive machine says {expected}");
-        for (int i = 0; i < records.Length && expected == 0; i++)
-        {
-            Assert.Equal(naive[i].Value ?? [], records[i].Value.ToArray());
-        }
-
         return outcome;
     }
 
     /// <summary>What a Read slot finds when its access names another program's record.</summary>
     public Record ForeignRecord { get; } = new();
-
-    private static NaiveRecord[] NaiveRecords(Access[] accesses, Record[] records)
-    {
-        NaiveRecord[] naive = new NaiveRecord[accesses.Length];
-        for (int i = 0; i < naive.Length; i++)
-        {
-            naive[i] = new NaiveRecord(accesses[i].Key, accesses[i].ProgramIndex == 0 ? Id : ForeignId)
-            {
-                Value = records[i].Exists ? records[i].Value.ToArray() : null,
-            };
-        }
-
-        return naive;
-    }
 
     private Record Find(LocalKey key)
     {

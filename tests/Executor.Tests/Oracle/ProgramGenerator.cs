@@ -10,11 +10,11 @@ using ParallelVm.AccessLists;
 using ParallelVm.Executor.Bytecode;
 using ParallelVm.Primitives;
 
-namespace ParallelVm.Executor.Tests;
+namespace ParallelVm.Executor.Oracle;
 
 internal sealed class ProgramGenerator
 {
-    /// <summary>Cells that the entry writes to slot 0 by SST8, one after another, before its last instruction.</summary>
+    /// <summary>Cells that the entry writes to slot 0 by SST8, one after another, before its last instruction; the heap's hash follows.</summary>
     public const int Shown = 6;
 
     /// <summary>Cells of every function.</summary>
@@ -31,9 +31,11 @@ internal sealed class ProgramGenerator
     private static readonly uint[] Writable = [0, 1, 4];
     private static readonly uint[] Addable = [0, 1, 3, 4];
     private static readonly Opcode[] Compares = [Opcode.Jeq, Opcode.Jne, Opcode.Jlt, Opcode.Jge, Opcode.Jslt, Opcode.Jsge];
-    private static readonly ulong[] Special = [0, 1, 2, 10, 1UL << 32, (1UL << 63) - 1, 1UL << 63, ulong.MaxValue];
+
+    private static readonly byte[] ReadOnlyBytes = [.. "some bytes to read, hash and copy"u8];
 
     private readonly SeededRandom _random;
+    private readonly bool _isSmall;
     private readonly List<ulong> _code = [];
     private readonly FunctionHeader[] _functions;
     private int _function;
@@ -43,13 +45,17 @@ internal sealed class ProgramGenerator
     private int _live;                              // cells below it stay defined in the open loops
     private UInt128 _defined;
 
-    private ProgramGenerator(SeededRandom random)
+    private ProgramGenerator(SeededRandom random, bool isSmall)
     {
         _random = random;
-        _functions = new FunctionHeader[1 + random.Next(4)];
+        _isSmall = isSmall;
+        _functions = new FunctionHeader[1 + random.Next(isSmall ? 2 : 4)];
     }
 
-    public static Container Make(SeededRandom random) => new ProgramGenerator(random).Make();
+    /// <summary>A container with one entry.</summary>
+    /// <param name="random">Decides everything.</param>
+    /// <param name="isSmall">Short code and nothing dear, so that every gas limit can be tried.</param>
+    public static Container Make(SeededRandom random, bool isSmall = false) => new ProgramGenerator(random, isSmall).Make();
 
     private Container Make()
     {
@@ -62,7 +68,7 @@ internal sealed class ProgramGenerator
         for (_function = 0; _function < _functions.Length; _function++)
         {
             _start = _code.Count;
-            _budget = 12 + _random.Next(40);
+            _budget = (_isSmall ? 4 : 12) + _random.Next(_isSmall ? 10 : 40);
             Prologue();
             Body(0);
             if (_function == 0)
@@ -77,8 +83,8 @@ internal sealed class ProgramGenerator
         return new Container
         {
             Code = [.. _code],
-            Constants = Special,
-            Data = [.. "some bytes to read, hash and copy"u8],
+            Constants = SpecialValues.Words,
+            Data = ReadOnlyBytes,
             Functions = _functions,
             Entries = [new ContainerEntry(1, 0, Pages, SlotModes)],
         };
@@ -106,6 +112,12 @@ internal sealed class ProgramGenerator
         for (uint i = 0; i < Shown; i++)
         {
             Emit(Opcode.Sst8, 0, 8 * i, Source(1));
+        }
+
+        if (!_isSmall)
+        {
+            Emit(Opcode.Blake3, FirstFree, 12, LengthCell);
+            Emit(Opcode.Sstq, 0, 8 * Shown, FirstFree);
         }
     }
 
@@ -235,7 +247,7 @@ internal sealed class ProgramGenerator
         if (_random.Chance(1, 4))
         {
             uint cell = Destination(1);
-            Emit(Opcode.Ldc, cell, (uint)_random.Next(Special.Length));
+            Emit(Opcode.Ldc, cell, (uint)_random.Next(SpecialValues.Words.Length));
             _defined |= Run((int)cell, 1);
             return;
         }
@@ -245,7 +257,7 @@ internal sealed class ProgramGenerator
         {
             info = OpcodeTable.All[_random.Next(OpcodeTable.All.Length)];
         }
-        while (info.Flow != Flow.Next || info.Opcode == Opcode.Loop || (IsFaulty(info) && _random.Chance(5, 6)));
+        while (info.Flow != Flow.Next || info.Opcode == Opcode.Loop || (_isSmall && info.Gas >= 100) || (IsFaulty(info) && _random.Chance(5, 6)));
 
         bool usesMemory = info.Traps.Contains("Memory", StringComparison.Ordinal);
         uint[] values = new uint[info.Operands.Length];
@@ -297,7 +309,7 @@ internal sealed class ProgramGenerator
         OperandKind.Source => Source(1),
         OperandKind.SourcePair => Source(2),
         OperandKind.SourceQuad => Source(4),
-        OperandKind.Constant => (uint)_random.Next(Special.Length),
+        OperandKind.Constant => (uint)_random.Next(SpecialValues.Words.Length),
         OperandKind.Shift => (uint)_random.Next(64),
         OperandKind.Width => 8u << _random.Next(3),
         OperandKind.Rounding => (uint)_random.Next(4),
@@ -362,7 +374,7 @@ internal sealed class ProgramGenerator
 
     private uint Pick(uint[] from) => from[_random.Next(from.Length)];
 
-    private void Emit(Opcode opcode, params uint[] values) => _code.Add(Code.Op(opcode, values));
+    private void Emit(Opcode opcode, params uint[] values) => _code.Add(Words.Op(opcode, values));
 
     private void Patch(int branch, int target) => _code[branch] = (_code[branch] & uint.MaxValue) | ((ulong)(target - _start) << 32);
 

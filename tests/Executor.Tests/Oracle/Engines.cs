@@ -1,0 +1,151 @@
+// The engines under judgement, and the judge: every engine runs a case on records of its own, and has to end like the third
+// evaluator in outcome (result, trap and place, gas), records, adds and output. Memory and cells are compared by programs
+// that show them in their records.
+//
+// An engine joins by one line in All.   Threading: one owner per instance; engines and records are reused from case to
+// case, so what a run leaves behind shows in the next one.
+
+using System;
+using System.Globalization;
+using System.Text;
+
+namespace ParallelVm.Executor.Oracle;
+
+/// <summary>An engine as the judge sees it.</summary>
+internal abstract class Engine(string name)
+{
+    /// <summary>What a difference says.</summary>
+    public string Name { get; } = name;
+
+    /// <summary>Events and return data of the last run.</summary>
+    public abstract ReadOnlySpan<byte> Output { get; }
+
+    /// <summary>Adds of the last run.</summary>
+    public abstract ReadOnlySpan<PendingAdd> Adds { get; }
+
+    /// <summary>Gets ready for a case that will run many times; false when this engine leaves it out.</summary>
+    public virtual bool Prepare(VmCase subject) => true;
+
+    public abstract Outcome Run(Message message, ReadOnlySpan<Record> records, in BlockContext block);
+}
+
+internal sealed class InterpreterEngine() : Engine("interpreter")
+{
+    private readonly Interpreter _interpreter = new();
+
+    public override ReadOnlySpan<byte> Output => _interpreter.Output;
+
+    public override ReadOnlySpan<PendingAdd> Adds => _interpreter.Adds;
+
+    public override Outcome Run(Message message, ReadOnlySpan<Record> records, in BlockContext block) => _interpreter.Run(message, records, block);
+}
+
+internal sealed class Engines
+{
+    /// <summary>Every engine that has to agree.</summary>
+    public static readonly Func<Engine>[] All = [() => new InterpreterEngine()];
+
+    private readonly Engine[] _engines = Array.ConvertAll(All, make => make());
+    private readonly bool[] _takesPart = new bool[All.Length];
+    private Record[] _records = [];
+
+    /// <summary>Readies the engines for runs of one case.</summary>
+    public void Prepare(VmCase subject)
+    {
+        for (int i = 0; i < _engines.Length; i++)
+        {
+            _takesPart[i] = _engines[i].Prepare(subject);
+        }
+
+        if (_records.Length < subject.Before.Length)
+        {
+            _records = new Record[subject.Before.Length];
+            for (int i = 0; i < _records.Length; i++)
+            {
+                _records[i] = new Record();
+            }
+        }
+    }
+
+    /// <summary>Runs a case everywhere.</summary>
+    /// <returns>The evaluator's verdict, and the first difference in one line, or null.</returns>
+    public (Verdict Verdict, string? Difference) Judge(VmCase subject)
+    {
+        Verdict verdict = BigMachine.Run(subject);
+        Prepare(subject);
+        return (verdict, DifferenceAt(subject, subject.Message, verdict));
+    }
+
+    /// <summary>Runs a prepared case with the message given and compares with what is expected.</summary>
+    public string? DifferenceAt(VmCase subject, Message message, Verdict expected)
+    {
+        for (int i = 0; i < _engines.Length; i++)
+        {
+            if (_takesPart[i] && RunOne(_engines[i], subject, message, expected) is string difference)
+            {
+                return $"{_engines[i].Name} at limit {message.GasLimit}: {difference}";
+            }
+        }
+
+        return null;
+    }
+
+    private string? RunOne(Engine engine, VmCase subject, Message message, Verdict expected)
+    {
+        Span<Record> records = _records.AsSpan(0, subject.Before.Length);
+        for (int i = 0; i < records.Length; i++)
+        {
+            records[i].IsTouched = false;
+            records[i].Remove();
+            if (subject.Before[i] is byte[] value)
+            {
+                records[i].Set(value);
+            }
+        }
+
+        Outcome outcome = engine.Run(message, records, subject.Block);
+        if (outcome != expected.Outcome)
+        {
+            return $"ends {outcome}, expected {expected.Outcome}";
+        }
+
+        for (int i = 0; i < records.Length; i++)
+        {
+            byte[]? value = expected.After[i];
+            if (records[i].Exists != value is not null || !records[i].Value.SequenceEqual(value) || records[i].IsTouched != expected.IsTouched[i])
+            {
+                return $"record {i} is {Show(records[i].Exists, records[i].Value)} (touched {records[i].IsTouched}), "
+                    + $"expected {Show(value is not null, value)} (touched {expected.IsTouched[i]})";
+            }
+        }
+
+        if (engine.Adds.Length != expected.Adds.Count)
+        {
+            return $"{engine.Adds.Length} adds, expected {expected.Adds.Count}";
+        }
+
+        for (int i = 0; i < expected.Adds.Count; i++)
+        {
+            if (engine.Adds[i] != expected.Adds[i])
+            {
+                return $"add {i} is {engine.Adds[i]}, expected {expected.Adds[i]}";
+            }
+        }
+
+        return engine.Output.SequenceEqual(expected.Output)
+            ? null
+            : $"output {Convert.ToHexString(engine.Output)}, expected {Convert.ToHexString(expected.Output)}";
+    }
+
+    private static string Show(bool exists, ReadOnlySpan<byte> value)
+    {
+        if (!exists)
+        {
+            return "missing";
+        }
+
+        StringBuilder text = new();
+        text.Append(CultureInfo.InvariantCulture, $"{value.Length} bytes ");
+        return text.Append(Convert.ToHexStringLower(value.Length > 256 ? value[..256] : value)).ToString();
+    }
+}

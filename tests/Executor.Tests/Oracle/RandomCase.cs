@@ -1,0 +1,37 @@
+// A random program with a random world around it: records that exist or do not, arguments that are long enough or not, a
+// limit that sometimes falls short. A case is named by (seed, number) alone, so one line replays it.
+
+using ParallelVm.AccessLists;
+using ParallelVm.Executor.Bytecode;
+using ParallelVm.Primitives;
+
+namespace ParallelVm.Executor.Oracle;
+
+internal static class RandomCase
+{
+    /// <summary>More than any generated program uses.</summary>
+    public const ulong Plenty = 100_000_000;
+
+    private static readonly AccessMode[] Modes = [AccessMode.Write, AccessMode.Write, AccessMode.Read, AccessMode.Add];
+    private static readonly ushort[] Slots = [0, 1, 2, 3, 0];           // slots 0 and 4 are one record
+
+    /// <summary>The generator of a case's draws.</summary>
+    public static SeededRandom Draws(ulong seed, int number) => new SeededRandom(seed).Fork((ulong)number);
+
+    /// <summary>Puts a world around a verified program of the generator or a mutant of one.</summary>
+    public static VmCase Around(SeededRandom random, Container container, VerifiedProgram program, bool isLimited)
+    {
+        byte[]?[] before = new byte[]?[Modes.Length];
+        for (int i = 0; i < before.Length; i++)
+        {
+            int length = random.Next(4) switch { 0 => 0, 1 => random.Next(16), 2 => random.Next(100), _ => 48 };
+            before[i] = random.Chance(1, 4) ? null : new byte[length];
+            random.Fill(before[i]);
+        }
+
+        byte[] arguments = new byte[random.Chance(1, 8) ? random.Next(48) : 48];
+        random.Fill(arguments);
+        ulong limit = isLimited && random.Chance(1, 8) ? (ulong)random.Next(4_000) : Plenty;
+        return VmCase.Of(container, program, Modes, Slots, before, arguments, limit);
+    }
+}

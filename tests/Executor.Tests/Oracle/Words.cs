@@ -1,0 +1,27 @@
+// Instruction words from operand values.
+
+using System;
+using ParallelVm.Executor.Bytecode;
+
+namespace ParallelVm.Executor.Oracle;
+
+internal static class Words
+{
+    /// <summary>A word from operand values in text order.</summary>
+    public static ulong Op(Opcode opcode, params ReadOnlySpan<uint> values)
+    {
+        OpcodeInfo info = OpcodeTable.Get(opcode);
+        if (info.Operands.Length != values.Length)
+        {
+            throw new ArgumentException($"{info.Mnemonic} has {info.Operands.Length} operands, not {values.Length}.", nameof(values));
+        }
+
+        ulong word = (byte)opcode;
+        for (int i = 0; i < values.Length; i++)
+        {
+            word = info.Operands[i].Write(word, values[i]);
+        }
+
+        return word;
+    }
+}

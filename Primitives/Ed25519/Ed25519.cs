@@ -57,18 +57,26 @@ public static class Ed25519
             return false;
         }
 
+        r.ToCached(out Cached cachedR);
+        return Holds(a, cachedR, s, k);
+    }
+
+    /// <summary>The same with both points decoded.</summary>
+    internal static bool Verify(in Niels key, in Niels r, in Scalar s, in Scalar k)
+    {
+        key.ToPoint(out Point a);
+        r.ToPoint(out Point point);
+        point.ToCached(out Cached cachedR);
+        return Holds(a, cachedR, s, k);
+    }
+
+    private static bool Holds(Point a, in Cached r, in Scalar s, in Scalar k)
+    {
         a.Negate();
         DoubleMultiply(k, a, s, out Point sum);
-        r.ToCached(out Cached cachedR);
-        Point.Subtract(out Completed completed, sum, cachedR);
+        Point.Subtract(out Completed completed, sum, r);
         completed.ToProjective(ref sum);
-        for (int i = 0; i < 3; i++)
-        {
-            Point.Double(out completed, sum);
-            completed.ToProjective(ref sum);
-        }
-
-        return sum.IsNeutral();
+        return sum.IsSmallOrder();
     }
 
     /// <summary>The public key of a seed (RFC 8032 calls the seed the private key).</summary>

@@ -26,6 +26,18 @@ internal struct Niels
     public Field Sum;
     public Field Difference;
     public Field Xy2d;
+
+    /// <summary>The point in extended coordinates, with Z = 4.</summary>
+    public readonly void ToPoint(out Point r)
+    {
+        Field two = new(2, 0, 0, 0, 0);
+        Field.Subtract(out Field x, Sum, Difference); // 2x
+        Field.Add(out Field y, Sum, Difference);      // 2y
+        Field.Multiply(out r.T, x, y);
+        Field.Multiply(out r.X, x, two);
+        Field.Multiply(out r.Y, y, two);
+        Field.Add(out r.Z, two, two);
+    }
 }
 
 /// <summary>The result of a doubling or an addition, before its products.</summary>
@@ -55,9 +67,9 @@ internal struct Completed
 /// <summary>A point in extended coordinates.</summary>
 internal struct Point
 {
-    private static readonly Field D = new(0x34DCA135978A3, 0x1A8283B156EBD, 0x5E7A26001C029, 0x739C663A03CBB, 0x52036CEE2B6FF);
-    private static readonly Field TwiceD = new(0x69B9426B2F159, 0x35050762ADD7A, 0x3CF44C0038052, 0x6738CC7407977, 0x2406D9DC56DFF);
-    private static readonly Field RootOfMinusOne = new(0x61B274A0EA0B0, 0x0D5A5FC8F189D, 0x7EF5E9CBD0C60, 0x78595A6804C9E, 0x2B8324804FC1D);
+    internal static readonly Field D = new(0x34DCA135978A3, 0x1A8283B156EBD, 0x5E7A26001C029, 0x739C663A03CBB, 0x52036CEE2B6FF);
+    internal static readonly Field TwiceD = new(0x69B9426B2F159, 0x35050762ADD7A, 0x3CF44C0038052, 0x6738CC7407977, 0x2406D9DC56DFF);
+    internal static readonly Field RootOfMinusOne = new(0x61B274A0EA0B0, 0x0D5A5FC8F189D, 0x7EF5E9CBD0C60, 0x78595A6804C9E, 0x2B8324804FC1D);
 
     public Field X;
     public Field Y;
@@ -144,6 +156,19 @@ internal struct Point
         Field.Multiply(out X, X, Field.One);
         Field.Negate(out T, T);
         Field.Multiply(out T, T, Field.One);
+    }
+
+    /// <summary>Whether 8P is neutral. T is not read.</summary>
+    public readonly bool IsSmallOrder()
+    {
+        Point p = this;
+        for (int i = 0; i < 3; i++)
+        {
+            Double(out Completed twice, p);
+            twice.ToProjective(ref p);
+        }
+
+        return p.IsNeutral();
     }
 
     /// <summary>True for (0, 1) and nothing else. T is not read.</summary>

@@ -93,6 +93,25 @@ internal readonly record struct Scalar(ulong W0, ulong W1, ulong W2, ulong W3)
         return Reduce(product);
     }
 
+    /// <summary>L - a, or zero for zero; a below L. Not constant time.</summary>
+    public Scalar Negate()
+    {
+        if (this == default)
+        {
+            return this;
+        }
+
+        Span<ulong> r = stackalloc ulong[4];
+        ReadOnlySpan<ulong> words = [W0, W1, W2, W3];
+        ulong borrow = 0;
+        for (int i = 0; i < 4; i++)
+        {
+            r[i] = SubtractWithBorrow(Order[i], words[i], ref borrow);
+        }
+
+        return new Scalar(r[0], r[1], r[2], r[3]);
+    }
+
     /// <summary>Signed digits of a public scalar: the sum of digits[i] * 2^i is the value, a digit is 0 or odd with
     /// |digit| below 2^(<paramref name="width"/> - 1), and after a digit the next width - 1 are 0.</summary>
     /// <param name="digits">256 places.</param>

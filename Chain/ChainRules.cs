@@ -129,7 +129,7 @@ public sealed class ChainRules
             return false;
         }
 
-        ulong intrinsic = GasTable.Intrinsic(transaction.Bytes.Length, transaction.Signers.Length, transaction.Accesses.Accesses);
+        ulong intrinsic = GasPrices.Launch.Intrinsic(transaction.Bytes.Length, transaction.Signers.Length, transaction.Accesses.Accesses);
         if (transaction.GasLimit < intrinsic)
         {
             refusal = new Refusal(RefusalCode.GasLimitBelowIntrinsic, $"The gas limit is {transaction.GasLimit}; {intrinsic} is charged before the first instruction.");

@@ -126,7 +126,7 @@ public sealed class Message
             PayerKey = hashing.KeyOf(ProgramId.Native, new LocalKey(payer.Value)),
             Signers = [payer],
             GasLimit = gasLimit,
-            IntrinsicGas = GasTable.Intrinsic(arguments.Length, 1, accesses.Accesses),
+            IntrinsicGas = GasPrices.Launch.Intrinsic(arguments.Length, 1, accesses.Accesses),
             MaxPrice = maxPrice,
             Tip = 0,
         };
@@ -139,4 +139,11 @@ public sealed class Message
 /// <param name="Chain">The chain.</param>
 /// <param name="BaseFee">Base fee per gas.</param>
 /// <param name="Fork">Active fork, 0 at launch; selects opcode and gas tables.</param>
-public readonly record struct BlockContext(Height Height, ulong TimestampMs, ChainId Chain, ulong BaseFee, uint Fork);
+public readonly record struct BlockContext(Height Height, ulong TimestampMs, ChainId Chain, ulong BaseFee, uint Fork)
+{
+    /// <summary>The forks that <see cref="Fork"/> is looked up in; null is <see cref="ForkSchedule.Launched"/>.</summary>
+    public ForkSchedule? Forks { get; init; }
+
+    /// <summary>Rules of the active fork.</summary>
+    public ForkRules Rules => (Forks ?? ForkSchedule.Launched)[Fork];
+}

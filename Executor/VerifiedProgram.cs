@@ -1,7 +1,11 @@
-// A program that the verifier accepted, in the form the engines run.
+// A program that the verifier accepted. What engines run is its LoadedCode for the fork of the block.
+//
+// Threading: immutable but for the table of loaded codes, which only grows and is published whole.
 
 using System;
+using System.Threading;
 using ParallelVm.AccessLists;
+using ParallelVm.Executor.Bytecode;
 using ParallelVm.Primitives;
 
 namespace ParallelVm.Executor;
@@ -14,15 +18,62 @@ namespace ParallelVm.Executor;
 public sealed record ProgramEntry(uint Selector, int Function, AccessMode[] SlotModes, int MaxPages);
 
 /// <summary>Immutable, shared by all workers; made only by the verifier.</summary>
-public sealed partial class VerifiedProgram
+public sealed class VerifiedProgram
 {
+    private LoadedCode[] _loaded = [];
+
+    internal VerifiedProgram(Container container, in Bytes32 codeHash)
+    {
+        Container = container;
+        CodeHash = codeHash;
+        Entries = Array.ConvertAll(container.Entries, static entry => new ProgramEntry(entry.Selector, entry.Function, entry.SlotModes, entry.MaxPages));
+    }
+
     /// <summary>BLAKE3 of the canonical container bytes.</summary>
-    public Bytes32 CodeHash { get; private init; }
+    public Bytes32 CodeHash { get; }
 
     /// <summary>Entries in container order.</summary>
-    public ProgramEntry[] Entries { get; private init; } = [];
+    public ProgramEntry[] Entries { get; }
+
+    /// <summary>Fork under whose rules the code was verified.</summary>
+    public uint Fork => Container.Fork;
+
+    /// <summary>The canonical code.</summary>
+    internal Container Container { get; }
 
     /// <summary>Finds an entry by selector.</summary>
     /// <returns>Its index in <see cref="Entries"/>, or -1.</returns>
     public int FindEntry(uint selector) => Array.FindIndex(Entries, entry => entry.Selector == selector);
+
+    /// <summary>The run form at a fork's prices; built at the first call, then the same object again.</summary>
+    internal LoadedCode CodeFor(ForkRules rules)
+    {
+        foreach (LoadedCode code in Volatile.Read(ref _loaded))
+        {
+            if (ReferenceEquals(code.Rules, rules))
+            {
+                return code;
+            }
+        }
+
+        return Load(rules);
+    }
+
+    private LoadedCode Load(ForkRules rules)
+    {
+        LoadedCode built = new(this, rules);
+        while (true)
+        {
+            LoadedCode[] known = Volatile.Read(ref _loaded);
+            if (Array.Find(known, code => ReferenceEquals(code.Rules, rules)) is LoadedCode other)
+            {
+                return other;
+            }
+
+            if (Interlocked.CompareExchange(ref _loaded, [.. known, built], known) == known)
+            {
+                return built;
+            }
+        }
+    }
 }

@@ -14,12 +14,12 @@ namespace ParallelVm.Executor.Bytecode;
 internal static class FunctionCheck
 {
     /// <summary>Checks one function and gathers what the checks of the whole program need.</summary>
-    public static Refusal Run(Container container, int function, ReadOnlySpan<ulong> words, out FunctionFacts facts)
+    public static Refusal Run(Container container, ForkRules rules, int function, ReadOnlySpan<ulong> words, out FunctionFacts facts)
     {
         facts = new FunctionFacts();
         for (int at = 0; at < words.Length; at++)
         {
-            Refusal refusal = CheckWord(container, function, at, words[at], facts);
+            Refusal refusal = CheckWord(container, rules, function, at, words[at], facts);
             if (refusal.IsRefused)
             {
                 return refusal;
@@ -30,11 +30,11 @@ internal static class FunctionCheck
         return flow.IsRefused ? flow : CheckCells(container, function, words);
     }
 
-    private static Refusal CheckWord(Container container, int function, int at, ulong word, FunctionFacts facts)
+    private static Refusal CheckWord(Container container, ForkRules rules, int function, int at, ulong word, FunctionFacts facts)
     {
-        if (OpcodeTable.Find((byte)word) is not OpcodeInfo info)
+        if (!rules.Allows((byte)word) || OpcodeTable.Find((byte)word) is not OpcodeInfo info)
         {
-            return Refuse(RefusalCode.UnknownOpcode, function, at, $"has opcode {(byte)word:x2}, which fork 0 does not know");
+            return Refuse(RefusalCode.UnknownOpcode, function, at, $"has opcode {(byte)word:x2}, which new code of fork {rules.Number} may not hold");
         }
 
         if ((word & ~info.UsedBits) != 0)

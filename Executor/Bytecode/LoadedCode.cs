@@ -1,74 +1,97 @@
-// From a checked container to what the engines run: one array of words, in which a charge word stands before every
-// leader and every target is an absolute index of a charge word.
+// From a checked container to what the engines run under one fork: one array of words, in which a charge word stands before
+// every leader and every target is an absolute index of a charge word.
 //
-//   charge word: byte 0 = 0xFE | imm = gas of the basic block that follows
+//   charge word: byte 0 = 0xFE | imm = gas of the basic block that follows, at the fork's prices
 //
 // Metering stays one to one: a block's charge is the sum of its rows, taken before the block runs.
 //
-// Cost: O(instructions), once per program.   Threading: pure.
+// Cost: O(instructions), once per program and fork.   Threading: immutable.
 
 using System;
+using System.Runtime.CompilerServices;
 using ParallelVm.Executor.Bytecode;
-using ParallelVm.Primitives;
 
 namespace ParallelVm.Executor;
 
-public sealed partial class VerifiedProgram
+/// <summary>A program's words at one fork's prices.</summary>
+internal sealed unsafe class LoadedCode
 {
     /// <summary>The byte of a charge word; no opcode has it.</summary>
-    internal const byte ChargeByte = 0xFE;
+    public const byte ChargeByte = 0xFE;
 
-    /// <summary>Words of all functions with charge words.</summary>
-    internal ulong[] Words { get; private init; } = [];
+    private readonly ulong[] _words;                        // SAFETY: pinned, so that Words stays valid
+    private readonly int[] _sources;                        // first canonical word of each function
+
+    /// <summary>Builds the run form of a program that passed every check.</summary>
+    public LoadedCode(VerifiedProgram program, ForkRules rules)
+    {
+        Program = program;
+        Rules = rules;
+        Container container = program.Container;
+        ulong[] words = new ulong[container.Code.Length * 2];
+        ushort[] origins = new ushort[words.Length];
+        Starts = new int[container.Functions.Length];
+        _sources = new int[Starts.Length];
+        int source = 0;
+        int count = 0;
+        for (int function = 0; function < Starts.Length; function++)
+        {
+            Starts[function] = count;
+            _sources[function] = source;
+            ReadOnlySpan<ulong> code = container.Code.AsSpan(source, container.Functions[function].Length);
+            count = LoadFunction(code, words, origins, count);
+            source += code.Length;
+        }
+
+        WordCount = count;
+        _words = GC.AllocateUninitializedArray<ulong>(count, pinned: true);
+        words.AsSpan(0, count).CopyTo(_words);
+        Origins = origins[..count];
+    }
+
+    /// <summary>Whose code this is.</summary>
+    public VerifiedProgram Program { get; }
+
+    /// <summary>At whose prices.</summary>
+    public ForkRules Rules { get; }
+
+    /// <summary>Words of all functions with charge words; valid as long as this object is referenced.</summary>
+    public ulong* Words => (ulong*)Unsafe.AsPointer(ref _words[0]);
+
+    /// <summary>How many words there are.</summary>
+    public int WordCount { get; }
 
     /// <summary>Per word: its instruction index in the canonical code of its function; a charge word has that of its leader.</summary>
-    internal ushort[] Origins { get; private init; } = [];
+    public ushort[] Origins { get; }
 
     /// <summary>First word of each function.</summary>
-    internal int[] Starts { get; private init; } = [];
+    public int[] Starts { get; }
 
     /// <summary>The constant pool.</summary>
-    internal ulong[] Constants { get; private init; } = [];
+    public ulong[] Constants => Program.Container.Constants;
 
     /// <summary>Read-only memory at <see cref="MachineMemory.DataAddress"/>.</summary>
-    internal byte[] Data { get; private init; } = [];
+    public byte[] Data => Program.Container.Data;
 
     /// <summary>The function that a word belongs to.</summary>
-    internal int FunctionOf(int word)
+    public int FunctionOf(int word)
     {
         int found = Array.BinarySearch(Starts, word);
         return found >= 0 ? found : ~found - 1;
     }
 
-    /// <summary>Builds the run form of a container that passed every check.</summary>
-    internal static VerifiedProgram Load(Container container, in Bytes32 codeHash)
-    {
-        ulong[] words = new ulong[container.Code.Length * 2];
-        ushort[] origins = new ushort[words.Length];
-        int[] starts = new int[container.Functions.Length];
-        int source = 0;
-        int count = 0;
-        for (int function = 0; function < starts.Length; function++)
-        {
-            starts[function] = count;
-            ReadOnlySpan<ulong> code = container.Code.AsSpan(source, container.Functions[function].Length);
-            count = LoadFunction(container, code, words, origins, count);
-            source += code.Length;
-        }
+    /// <summary>An instruction of a function as the container has it.</summary>
+    public ulong CanonicalWord(int function, int instruction) => Program.Container.Code[_sources[function] + instruction];
 
-        return new VerifiedProgram
-        {
-            CodeHash = codeHash,
-            Entries = Array.ConvertAll(container.Entries, static entry => new ProgramEntry(entry.Selector, entry.Function, entry.SlotModes, entry.MaxPages)),
-            Words = words[..count],
-            Origins = origins[..count],
-            Starts = starts,
-            Constants = container.Constants,
-            Data = container.Data,
-        };
+    /// <summary>What an instruction adds to its block's charge under this fork.</summary>
+    public ulong PriceOf(ulong word)
+    {
+        Opcode opcode = (Opcode)(byte)word;
+        ulong gas = Rules.GasOf(opcode);
+        return opcode == Opcode.Call ? gas + (Program.Container.Functions[(int)(word >> 32)].Cells / 8UL * Rules.Prices.CallCells) : gas;
     }
 
-    private static int LoadFunction(Container container, ReadOnlySpan<ulong> code, ulong[] words, ushort[] origins, int first)
+    private int LoadFunction(ReadOnlySpan<ulong> code, ulong[] words, ushort[] origins, int first)
     {
         bool[] leaders = ControlFlow.Leaders(code);
         int[] placed = new int[code.Length];                // canonical index -> charge word of a leader, or the word itself
@@ -84,9 +107,7 @@ public sealed partial class VerifiedProgram
                 words[count++] = ChargeByte;
             }
 
-            OpcodeInfo info = OpcodeTable.Get((Opcode)(byte)code[at]);
-            ulong gas = info.Gas + (info.Flow == Flow.Call ? container.Functions[(int)(code[at] >> 32)].Cells / 8UL : 0);
-            words[charge] += gas << 32;
+            words[charge] += PriceOf(code[at]) << 32;
             origins[count] = (ushort)at;
             words[count++] = code[at];
         }

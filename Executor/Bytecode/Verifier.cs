@@ -25,18 +25,29 @@ public static class Verifier
     /// <param name="limits">What the network allows.</param>
     /// <param name="program">The program in the form that engines run.</param>
     public static bool TryVerify(
-        ReadOnlySpan<byte> container, VerifierLimits limits, [NotNullWhen(true)] out VerifiedProgram? program, out Refusal refusal)
+        ReadOnlySpan<byte> container, VerifierLimits limits, [NotNullWhen(true)] out VerifiedProgram? program, out Refusal refusal) =>
+        TryVerify(container, limits, ForkRules.Launch, out program, out refusal);
+
+    /// <summary>The same under the rules of a fork.</summary>
+    /// <param name="container">Canonical container bytes.</param>
+    /// <param name="limits">What the network allows.</param>
+    /// <param name="rules">The fork that is active where the code is deployed. Code that is stored already is verified again under the
+    /// fork it names, so that the answer stays what it was.</param>
+    /// <param name="program">The program in the form that engines run.</param>
+    public static bool TryVerify(
+        ReadOnlySpan<byte> container, VerifierLimits limits, ForkRules rules, [NotNullWhen(true)] out VerifiedProgram? program, out Refusal refusal)
     {
         ArgumentNullException.ThrowIfNull(limits);
+        ArgumentNullException.ThrowIfNull(rules);
         program = null;
         if (!Container.TryDecode(container, out Container decoded, out refusal))
         {
             return false;
         }
 
-        if (decoded.Fork != 0)
+        if (decoded.Fork != rules.Number)
         {
-            refusal = new Refusal(RefusalCode.UnknownFork, $"The code is for fork {decoded.Fork}; only fork 0 is active.");
+            refusal = new Refusal(RefusalCode.UnknownFork, $"The code is for fork {decoded.Fork}; fork {rules.Number} is active.");
             return false;
         }
 
@@ -45,7 +56,7 @@ public static class Verifier
         for (int i = 0; i < facts.Length; i++)
         {
             int length = decoded.Functions[i].Length;
-            refusal = FunctionCheck.Run(decoded, i, decoded.Code.AsSpan(start, length), out facts[i]);
+            refusal = FunctionCheck.Run(decoded, rules, i, decoded.Code.AsSpan(start, length), out facts[i]);
             if (refusal.IsRefused)
             {
                 return false;
@@ -65,7 +76,7 @@ public static class Verifier
             return false;
         }
 
-        program = VerifiedProgram.Load(decoded, Blake3.Hash(container));
+        program = new VerifiedProgram(decoded, Blake3.Hash(container));
         return true;
     }
 

@@ -124,7 +124,7 @@ internal static class EngineSuite
             PayerKey = Hashing.KeyOf(ProgramId.Native, new LocalKey(payer.Value)),
             Signers = [payer],
             GasLimit = 1_000_000,
-            IntrinsicGas = GasTable.Intrinsic(0, 1, accesses),
+            IntrinsicGas = GasPrices.Launch.Intrinsic(0, 1, accesses),
             MaxPrice = 1,
             Tip = 0,
         };

@@ -102,7 +102,7 @@ internal sealed class TraceBatcher(StateHashing hashing, bool balancesAdd)
             PayerKey = hashing.KeyOf(ProgramId.Native, new LocalKey(Payer.Value)),
             Signers = [Payer],
             GasLimit = GasLimit,
-            IntrinsicGas = GasTable.Intrinsic(0, 1, accesses),
+            IntrinsicGas = GasPrices.Launch.Intrinsic(0, 1, accesses),
             MaxPrice = 0,
             Tip = 0,
         };

@@ -41,7 +41,7 @@ internal sealed class TransactionFactory(DexWorld world)
         ProgramId program = intent.Kind == IntentKind.Transfer ? DexWorld.Token : DexWorld.Amm;
         Transaction transaction = Sign(intent, height, sender, program, call, GasLimit);
         return intent.Failure == IntentFailure.OutOfGas
-            ? Sign(intent, height, sender, program, call, GasTable.Intrinsic(transaction.Bytes.Length, 1, transaction.Accesses.Accesses) + 1)
+            ? Sign(intent, height, sender, program, call, GasPrices.Launch.Intrinsic(transaction.Bytes.Length, 1, transaction.Accesses.Accesses) + 1)
             : transaction;
     }
 

@@ -164,13 +164,13 @@ public sealed class JournalAndOutputTests
         [
             new(0, Bench.Key(0), AccessMode.Read), new(0, Bench.Key(1), AccessMode.Write), new(0, Bench.Key(2), AccessMode.Add), new(0, Bench.Key(3), AccessMode.Add),
         ];
-        Assert.Equal(GasTable.Transaction, GasTable.Intrinsic(0, 1, []));
+        Assert.Equal(GasPrices.Launch.Transaction, GasPrices.Launch.Intrinsic(0, 1, []));
         Assert.Equal(
-            GasTable.Transaction + (100 * GasTable.TransactionByte) + (2 * GasTable.Signer) + GasTable.ReadKey + GasTable.WriteKey + (2 * GasTable.AddKey),
-            GasTable.Intrinsic(100, 3, accesses));
-        Assert.Equal(0UL, GasTable.PerWord(0, 7));
-        Assert.Equal(7UL, GasTable.PerWord(1, 7));
-        Assert.Equal(7UL, GasTable.PerWord(32, 7));
-        Assert.Equal(14UL, GasTable.PerWord(33, 7));
+            GasPrices.Launch.Transaction + (100 * GasPrices.Launch.TransactionByte) + (2 * GasPrices.Launch.Signer) + GasPrices.Launch.ReadKey + GasPrices.Launch.WriteKey + (2 * GasPrices.Launch.AddKey),
+            GasPrices.Launch.Intrinsic(100, 3, accesses));
+        Assert.Equal(0UL, GasPrices.PerWord(0, 7));
+        Assert.Equal(7UL, GasPrices.PerWord(1, 7));
+        Assert.Equal(7UL, GasPrices.PerWord(32, 7));
+        Assert.Equal(14UL, GasPrices.PerWord(33, 7));
     }
 }

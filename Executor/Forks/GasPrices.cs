@@ -3,63 +3,72 @@
 //
 // Declaring a key is paid whether it is used or not: it costs the others their parallelism and the node a read.
 //
-// Threading: constants and pure functions.
+// The defaults are those of fork 0; a later fork says `with { ... }`.   Threading: immutable.
 
 using System;
 using ParallelVm.AccessLists;
 
 namespace ParallelVm.Executor;
 
-/// <summary>The gas table of fork 0.</summary>
-public static class GasTable
+/// <summary>The prices of one fork beside those of the opcode rows.</summary>
+public sealed record GasPrices
 {
+    /// <summary>The prices of fork 0.</summary>
+    public static GasPrices Launch { get; } = new();
+
     /// <summary>Every transaction: signature of the payer, admission, receipt.</summary>
-    public const ulong Transaction = 20_000;
+    public ulong Transaction { get; init; } = 20_000;
 
     /// <summary>Every signer after the payer.</summary>
-    public const ulong Signer = 18_000;
+    public ulong Signer { get; init; } = 18_000;
 
     /// <summary>Every byte of a transaction on the wire.</summary>
-    public const ulong TransactionByte = 4;
+    public ulong TransactionByte { get; init; } = 4;
 
     /// <summary>Every key declared Read.</summary>
-    public const ulong ReadKey = 200;
+    public ulong ReadKey { get; init; } = 200;
 
     /// <summary>Every key declared Write: read, leaf and path hashed again.</summary>
-    public const ulong WriteKey = 800;
+    public ulong WriteKey { get; init; } = 800;
 
     /// <summary>Every key declared Add: folded once per batch.</summary>
-    public const ulong AddKey = 500;
+    public ulong AddKey { get; init; } = 500;
 
     /// <summary>A record that comes into being.</summary>
-    public const ulong NewRecord = 2_000;
+    public ulong NewRecord { get; init; } = 2_000;
 
     /// <summary>Every byte by which a record grows.</summary>
-    public const ulong NewByte = 2;
+    public ulong NewByte { get; init; } = 2;
 
     /// <summary>Every page mapped.</summary>
-    public const ulong Page = 60;
+    public ulong Page { get; init; } = 60;
 
-    /// <summary>Every 32 bytes copied or filled.</summary>
-    public const ulong CopyWord = 2;
+    /// <summary>Every 32 bytes copied, filled or compared.</summary>
+    public ulong CopyWord { get; init; } = 2;
 
     /// <summary>Every 32 bytes of events and return data.</summary>
-    public const ulong OutputWord = 8;
+    public ulong OutputWord { get; init; } = 8;
 
     /// <summary>Every 32 bytes hashed by KECCAK.</summary>
-    public const ulong KeccakWord = 80;
+    public ulong KeccakWord { get; init; } = 80;
 
     /// <summary>Every 32 bytes hashed by SHA256.</summary>
-    public const ulong Sha256Word = 60;
+    public ulong Sha256Word { get; init; } = 60;
 
     /// <summary>Every 32 bytes hashed by BLAKE3.</summary>
-    public const ulong Blake3Word = 24;
+    public ulong Blake3Word { get; init; } = 24;
+
+    /// <summary>Every 8 frame cells of a called function.</summary>
+    public ulong CallCells { get; init; } = 1;
+
+    /// <summary>Every slot handed to a called program.</summary>
+    public ulong CallSlot { get; init; } = 10;
 
     /// <summary>What a transaction pays before its first instruction.</summary>
     /// <param name="transactionBytes">Its length on the wire.</param>
     /// <param name="signers">Signers, the payer included; at least 1.</param>
     /// <param name="accesses">Its declared keys.</param>
-    public static ulong Intrinsic(int transactionBytes, int signers, ReadOnlySpan<Access> accesses)
+    public ulong Intrinsic(int transactionBytes, int signers, ReadOnlySpan<Access> accesses)
     {
         ulong gas = Transaction + ((ulong)transactionBytes * TransactionByte) + ((ulong)(signers - 1) * Signer);
         foreach (ref readonly Access access in accesses)

@@ -1,17 +1,18 @@
-// The linear memory of one run: nothing at page 0, the program's DATA read-only at 0x1000, the heap from 0x1000000 on, grown
-// in pages of 4 KiB by MGROW and zero when it is mapped.
+// The linear memory of one activation: nothing at page 0, the program's DATA read-only at 0x1000, the heap from 0x1000000 on,
+// grown in pages of 4 KiB by MGROW and zero when it is mapped.
 //
 // Pages are cleared when they are mapped, and only those that an earlier run has used: a run that maps nothing pays nothing.
 //
-// Threading: owned by one interpreter.   Cost: 1 MiB at most, taken as it is needed and kept.
+// Threading: owned by one machine.   Cost: 1 MiB at most, taken as it is needed and kept.
 
 using System;
+using System.Runtime.CompilerServices;
 using ParallelVm.Executor.Bytecode;
 
 namespace ParallelVm.Executor;
 
 /// <summary>Memory of a worker's machine, reused run after run.</summary>
-internal sealed class MachineMemory
+internal sealed unsafe class MachineMemory
 {
     /// <summary>Where DATA is mapped.</summary>
     public const ulong DataAddress = 0x1000;
@@ -22,6 +23,7 @@ internal sealed class MachineMemory
     /// <summary>Bytes of a page.</summary>
     public const int PageBytes = 4096;
 
+    // SAFETY: pinned, so that Heap stays valid until the next Grow or Reset
     private byte[] _heap = [];
     private byte[] _data = [];
     private int _used;
@@ -29,6 +31,9 @@ internal sealed class MachineMemory
 
     /// <summary>Mapped bytes of the heap.</summary>
     public int Mapped { get; private set; }
+
+    /// <summary>The first byte of the heap; changes when the heap grows.</summary>
+    public byte* Heap { get; private set; }
 
     /// <summary>Starts a run: no heap, the program's data.</summary>
     public void Reset(byte[] data, int maxPages)
@@ -49,7 +54,11 @@ internal sealed class MachineMemory
         int end = Mapped + (pages * PageBytes);
         if (end > _heap.Length)
         {
-            Array.Resize(ref _heap, Math.Min(Math.Max(end, _heap.Length * 2), VerifierLimits.MaxMemoryPages * PageBytes));
+            byte[] larger = GC.AllocateArray<byte>(Math.Min(Math.Max(end, _heap.Length * 2), VerifierLimits.MaxMemoryPages * PageBytes), pinned: true);
+            _heap.AsSpan(0, Mapped).CopyTo(larger);
+            _heap = larger;
+            _used = Mapped;                                                 // the rest is new, and zero
+            Heap = (byte*)Unsafe.AsPointer(ref larger[0]);
         }
 
         int dirty = Math.Min(end, _used);

@@ -49,6 +49,35 @@ internal static class HashProbe
             }
         }
 
-        return text.Append("pairs ").Append(sum).Append('\n').ToString();
+        text.Append("pairs ").Append(sum).Append('\n');
+        for (int length = 0; length <= 300; length += 1 + (length / 16))
+        {
+            Span<Bytes32> many = hashes.AsSpan(0, length % 70);
+            Blake3.KeyedMany(key, input.AsSpan(0, length * many.Length), length, many);
+            foreach (Bytes32 hash in many)
+            {
+                sum = Blake3.KeyedPair(key, sum, hash);
+            }
+        }
+
+        text.Append("many ").Append(sum).Append('\n');
+        Blake3.Hasher hasher = Blake3.Hasher.CreateKeyed(sum);
+        ulong[] state = new ulong[Poseidon2.Width];
+        for (int part = 0; part < input.Length / 2; part += 1 + (part / 4))
+        {
+            hasher.Append(input.AsSpan(part, part));
+            state[part % 8] ^= sum.W0;
+            Poseidon2.Permute(state);
+        }
+
+        byte[] output = new byte[200];
+        hasher.Read(77, output);
+        text.Append("hasher ").Append(Blake3.Hash(output)).Append('\n');
+        foreach (ulong element in state)
+        {
+            sum = Blake3.KeyedPair(key, sum, new Bytes32(element, 0, 0, 0));
+        }
+
+        return text.Append("poseidon2 ").Append(sum).Append('\n').ToString();
     }
 }

@@ -7,16 +7,20 @@
 // Each mode has an extendable output: a span of any length, whose first 32 bytes are the short result.
 //
 // Shape of the hash: chunks of 1024 bytes are chains of 64-byte blocks; chunk results are joined in a binary tree whose left side is
-// the largest power of two of chunks. The stack of unjoined left sides has one entry per set bit of the chunk count.
+// the largest power of two of chunks.
 //
-// Cost: one compression per 64 bytes plus one per 1024. Nothing allocates, except DeriveKey with a context over 256 bytes.
+//   this file      the modes and the short ways        Compression   one compression, plain and with vectors
+//   Tree           one long input in lanes             Kernel        many messages in lanes (Lanes: the widths)
+//   Batch          many short messages                 Hasher        an input in parts, output from any place
+//
+// Cost: one compression per 64 bytes plus one per 1024, as many at once as there are lanes. Nothing allocates, except DeriveKey with
+// a context over 256 bytes.
 // Threading: pure.   Source: the BLAKE3 specification; vectors in the tests.
 
 using System;
 using System.Buffers.Binary;
-using System.Numerics;
 using System.Runtime.CompilerServices;
-using System.Runtime.Intrinsics;
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace ParallelVm.Primitives;
@@ -26,9 +30,6 @@ public static partial class Blake3
 {
     private const int BlockBytes = 64;
     private const int ChunkBytes = 1024;
-
-    // An input of 2^63 bytes has 2^53 chunks: never more than 53 unjoined left sides.
-    private const int MaxStack = 54;
 
     private const uint FlagChunkStart = 1 << 0;
     private const uint FlagChunkEnd = 1 << 1;
@@ -45,7 +46,7 @@ public static partial class Blake3
     public static Bytes32 Hash(ReadOnlySpan<byte> input) => Short(Iv, input, 0);
 
     /// <summary>The hash of <paramref name="input"/>, as many bytes as <paramref name="output"/> is long.</summary>
-    public static void Hash(ReadOnlySpan<byte> input, Span<byte> output) => Tree(Iv, input, 0, output);
+    public static void Hash(ReadOnlySpan<byte> input, Span<byte> output) => Tree(Iv, input, 0, output, WidestLanes);
 
     /// <summary>The 32-byte hash of <paramref name="input"/> under a key.</summary>
     /// <remarks>At most 64 bytes of input are one compression.</remarks>
@@ -57,11 +58,16 @@ public static partial class Blake3
     }
 
     /// <summary>The hash of <paramref name="input"/> under a key, as many bytes as <paramref name="output"/> is long.</summary>
-    public static void Keyed(in Bytes32 key, ReadOnlySpan<byte> input, Span<byte> output)
+    public static void Keyed(in Bytes32 key, ReadOnlySpan<byte> input, Span<byte> output) =>
+        Keyed(key, input, output, WidestLanes);
+
+    /// <summary>As the public one, with at most so many lanes.</summary>
+    /// <param name="lanes">1, 4, 8 or 16, and at most <see cref="WidestLanes"/>.</param>
+    internal static void Keyed(in Bytes32 key, ReadOnlySpan<byte> input, Span<byte> output, int lanes)
     {
         Span<uint> words = stackalloc uint[8];
         WordsOf(key, words);
-        Tree(words, input, FlagKeyed, output);
+        Tree(words, input, FlagKeyed, output, lanes);
     }
 
     /// <summary>The keyed hash of 64 bytes, given as two halves: one compression, what a node of the tree costs.</summary>
@@ -93,7 +99,7 @@ public static partial class Blake3
     {
         Span<uint> words = stackalloc uint[8];
         WordsOf(ContextKey(context), words);
-        Tree(words, keyMaterial, FlagMaterial, output);
+        Tree(words, keyMaterial, FlagMaterial, output, WidestLanes);
     }
 
     private static Bytes32 ContextKey(string context)
@@ -112,7 +118,7 @@ public static partial class Blake3
         if (input.Length > BlockBytes)
         {
             Span<byte> output = stackalloc byte[Bytes32.Size];
-            Tree(key, input, mode, output);
+            Tree(key, input, mode, output, WidestLanes);
             return Bytes32.From(output);
         }
 
@@ -123,45 +129,22 @@ public static partial class Blake3
     }
 
     [SkipLocalsInit]
-    private static void Tree(ReadOnlySpan<uint> key, ReadOnlySpan<byte> input, uint mode, Span<byte> output)
+    private static void Tree(ReadOnlySpan<uint> key, ReadOnlySpan<byte> input, uint mode, Span<byte> output, int lanes)
     {
-        Span<uint> stack = stackalloc uint[MaxStack * 8];
-        int height = 0;
-
-        // every chunk but the last: join it with the left sides that it completes
-        ulong chunk = 0;
         Span<uint> cv = stackalloc uint[8];
         Span<uint> block = stackalloc uint[16];
-        for (; input.Length > ChunkBytes; input = input[ChunkBytes..])
+        if (input.Length <= ChunkBytes)
         {
-            uint lastFlags = ChunkButLastBlock(key, input[..ChunkBytes], chunk, mode, cv, block, out uint lastLength);
-            Compress(cv, block, chunk, lastLength, lastFlags, cv);
-            chunk++;
-            for (int joins = BitOperations.TrailingZeroCount(chunk); joins > 0; joins--)
-            {
-                height--;
-                stack.Slice(height * 8, 8).CopyTo(block);
-                cv.CopyTo(block[8..]);
-                Compress(key, block, 0, BlockBytes, mode | FlagParent, cv);
-            }
-
-            cv.CopyTo(stack[(height * 8)..]);
-            height++;
+            uint flags = ChunkButLastBlock(key, input, 0, mode, cv, block, out uint length);
+            Output(cv, block, length, flags | FlagRoot, 0, output);
+            return;
         }
 
-        // the last chunk, then the left sides from the top down; what remains is the root, not compressed yet
-        uint flags = ChunkButLastBlock(key, input, chunk, mode, cv, block, out uint length);
-        while (height > 0)
-        {
-            Compress(cv, block, chunk, length, flags, cv);
-            height--;
-            stack.Slice(height * 8, 8).CopyTo(block);
-            cv.CopyTo(block[8..]);
-            key.CopyTo(cv);
-            (chunk, length, flags) = (0, BlockBytes, mode | FlagParent);
-        }
-
-        Output(cv, block, length, flags | FlagRoot, output);
+        Span<byte> values = stackalloc byte[MaxSubtreeBytes];
+        int count = Subtree(key, input, 0, mode, lanes, values);
+        Join(key, values, count, 2, mode, lanes);
+        LoadFull(values[..BlockBytes], block);
+        Output(key, block, BlockBytes, mode | FlagParent | FlagRoot, 0, output);
     }
 
     /// <summary>Runs a chunk up to its last block, which is left in <paramref name="block"/> to be compressed by the caller.</summary>
@@ -183,22 +166,21 @@ public static partial class Blake3
         return flags | FlagChunkEnd;
     }
 
-    /// <summary>Root output of any length: the same compression with a rising counter.</summary>
-    private static void Output(ReadOnlySpan<uint> cv, ReadOnlySpan<uint> block, uint length, uint flags, Span<byte> output)
+    /// <summary>Root output from any place, of any length: the same compression with a rising counter.</summary>
+    [SkipLocalsInit]
+    private static void Output(ReadOnlySpan<uint> cv, ReadOnlySpan<uint> block, uint length, uint flags, ulong offset, Span<byte> output)
     {
         Span<uint> words = stackalloc uint[16];
         Span<byte> bytes = stackalloc byte[BlockBytes];
-        for (ulong counter = 0; !output.IsEmpty; counter++)
+        int skip = (int)(offset % BlockBytes);
+        for (ulong counter = offset / BlockBytes; !output.IsEmpty; counter++)
         {
             Compress(cv, block, counter, length, flags, words);
-            for (int i = 0; i < 16; i++)
-            {
-                BinaryPrimitives.WriteUInt32LittleEndian(bytes[(4 * i)..], words[i]);
-            }
-
-            int take = Math.Min(BlockBytes, output.Length);
-            bytes[..take].CopyTo(output);
+            StoreWords(words, bytes);
+            int take = Math.Min(BlockBytes - skip, output.Length);
+            bytes.Slice(skip, take).CopyTo(output);
             output = output[take..];
+            skip = 0;
         }
     }
 
@@ -217,20 +199,35 @@ public static partial class Blake3
         LoadFull(input, words);
     }
 
-    private static void LoadFull(ReadOnlySpan<byte> input, Span<uint> words)
+    private static void LoadFull(ReadOnlySpan<byte> input, Span<uint> words) => LoadWords(input[..BlockBytes], words[..16]);
+
+    /// <summary>Little-endian words out of bytes, as many as fit.</summary>
+    private static void LoadWords(ReadOnlySpan<byte> input, Span<uint> words)
     {
         if (BitConverter.IsLittleEndian)
         {
-            Vector128.Create(input).AsUInt32().CopyTo(words);
-            Vector128.Create(input[16..]).AsUInt32().CopyTo(words[4..]);
-            Vector128.Create(input[32..]).AsUInt32().CopyTo(words[8..]);
-            Vector128.Create(input[48..]).AsUInt32().CopyTo(words[12..]);
+            input[..(words.Length * sizeof(uint))].CopyTo(MemoryMarshal.AsBytes(words));
             return;
         }
 
-        for (int i = 0; i < 16; i++)
+        for (int i = 0; i < words.Length; i++)
         {
             words[i] = BinaryPrimitives.ReadUInt32LittleEndian(input[(4 * i)..]);
+        }
+    }
+
+    /// <summary>Words into little-endian bytes.</summary>
+    private static void StoreWords(ReadOnlySpan<uint> words, Span<byte> output)
+    {
+        if (BitConverter.IsLittleEndian)
+        {
+            MemoryMarshal.AsBytes(words).CopyTo(output);
+            return;
+        }
+
+        for (int i = 0; i < words.Length; i++)
+        {
+            BinaryPrimitives.WriteUInt32LittleEndian(output[(4 * i)..], words[i]);
         }
     }
 

@@ -1,6 +1,7 @@
 // Keccak-256 and SHA-256 at the edges of their blocks, and two answers that everyone knows.
 
 using System;
+using System.Security.Cryptography;
 using System.Text;
 
 namespace ParallelVm.Primitives.Tests.Hashes;
@@ -40,6 +41,47 @@ public class KeccakAndShaTests
     public void Sha_256_of_abc()
     {
         Assert.Equal("ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", Sha256.Hash("abc"u8).ToString());
+    }
+
+    // the framework's is a third implementation: every length to beyond the place where Hash hands over to it
+    [Fact]
+    public void Sha_256_is_the_frameworks_at_every_length_by_every_compression()
+    {
+        byte[] input = new byte[2300];
+        new SeededRandom(256).Fill(input);
+        for (int length = 0; length <= input.Length; length += length < 400 || length > 2000 ? 1 : 13)
+        {
+            ReadOnlySpan<byte> message = input.AsSpan(input.Length - length);
+            Bytes32 expected = Bytes32.From(SHA256.HashData(message));
+            Assert.True(expected == Sha256.Hash(message), $"{length} bytes");
+            Assert.True(expected == Sha256.Hash(message, native: false), $"{length} bytes, our own compression");
+            if (Sha256.Libcrypto.IsThere)
+            {
+                Assert.True(expected == Sha256.Hash(message, native: true), $"{length} bytes, libcrypto's compression");
+            }
+        }
+    }
+
+    // where .NET's cryptography is OpenSSL 3 or 1.1, its compression has to be found: otherwise the fast path is lost in silence
+    [Fact]
+    public void Libcrypto_is_found_on_linux()
+    {
+        bool mustBeThere = OperatingSystem.IsLinux() && SafeEvpPKeyHandle.OpenSslVersion >> 28 is 1 or 3;
+        Assert.Equal(mustBeThere, Sha256.Libcrypto.IsThere);
+    }
+
+    // FIPS 180-4, example of two blocks; a million times 'a' is in the same set
+    [Fact]
+    public void Sha_256_of_the_published_long_messages()
+    {
+        Assert.Equal(
+            "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1",
+            Sha256.Hash("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq"u8).ToString());
+        byte[] million = new byte[1_000_000];
+        Array.Fill(million, (byte)'a');
+        string expected = "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0";
+        Assert.Equal(expected, Sha256.Hash(million).ToString());
+        Assert.Equal(expected, Sha256.Hash(million, native: false).ToString());
     }
 
     [Fact]

@@ -9,7 +9,9 @@
 
 using System;
 using System.Runtime.CompilerServices;
+using System.Threading;
 using ParallelVm.Executor.Bytecode;
+using ParallelVm.Executor.Jit;
 
 namespace ParallelVm.Executor;
 
@@ -20,6 +22,7 @@ internal sealed unsafe class LoadedCode
     public const byte ChargeByte = 0xFE;
 
     private readonly ulong[] _words;                        // SAFETY: pinned, so that Words stays valid
+    private CodeLink? _link;
     private readonly int[] _sources;                        // first canonical word of each function
 
     /// <summary>Builds the run form of a program that passed every check.</summary>
@@ -72,6 +75,20 @@ internal sealed unsafe class LoadedCode
 
     /// <summary>Read-only memory at <see cref="MachineMemory.DataAddress"/>.</summary>
     public byte[] Data => Program.Container.Data;
+
+    /// <summary>The functions: cells, arguments, results.</summary>
+    public FunctionHeader[] Functions => Program.Container.Functions;
+
+    /// <summary>Where the cache that saw this code last keeps what it knows of it. Code that two caches see in turn is looked up anew each time.</summary>
+    public CodeLink? Link
+    {
+        get => Volatile.Read(ref _link);
+        set => Volatile.Write(ref _link, value);
+    }
+
+    /// <summary>The words of one function.</summary>
+    public ReadOnlySpan<ulong> WordsOf(int function) =>
+        _words.AsSpan(Starts[function]..(function + 1 < Starts.Length ? Starts[function + 1] : WordCount));
 
     /// <summary>The function that a word belongs to.</summary>
     public int FunctionOf(int word)

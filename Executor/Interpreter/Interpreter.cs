@@ -8,6 +8,7 @@
 
 using System;
 using ParallelVm.AccessLists;
+using ParallelVm.Executor.Jit;
 using ParallelVm.Primitives;
 
 namespace ParallelVm.Executor;
@@ -15,7 +16,11 @@ namespace ParallelVm.Executor;
 /// <summary>Runs one message at a time.</summary>
 public sealed class Interpreter
 {
-    private readonly Machine _machine = new();
+    private readonly Machine _machine;
+
+    /// <summary>A machine that runs words, or compiled code where there is some.</summary>
+    /// <param name="code">Where compiled code comes from; null for words only. Results are the same.</param>
+    public Interpreter(CodeCache? code = null) => _machine = new Machine { Code = code };
 
     /// <summary>After success: one entry per access declared Add that was added to. Valid until the next run.</summary>
     public ReadOnlySpan<PendingAdd> Adds => _machine.Journal.Adds;

@@ -11,6 +11,7 @@
 using System;
 using ParallelVm.AccessLists;
 using ParallelVm.Executor.Bytecode;
+using ParallelVm.Executor.Jit;
 using ParallelVm.Primitives;
 
 namespace ParallelVm.Executor;
@@ -69,6 +70,9 @@ internal sealed unsafe class Machine
     /// <summary>Prices of the block's fork.</summary>
     public GasPrices Prices { get; private set; } = GasPrices.Launch;
 
+    /// <summary>Where compiled code comes from; null for words only. Results are the same.</summary>
+    public CodeCache? Code { get; init; }
+
     /// <summary>Who watches, if somebody does.</summary>
     public ITraceSink? Sink { get; set; }
 
@@ -98,6 +102,11 @@ internal sealed unsafe class Machine
     /// <returns>0, <see cref="Halted"/>, or a trap or revert code with <see cref="Place"/> set.</returns>
     public int Execute(int function)
     {
+        if (Sink is null && Code?.Find(Active.Code)?.Find(function) is CompiledFunction compiled)
+        {
+            return compiled(this, Active.Frame);
+        }
+
         if (Sink is null)
         {
             return SwitchLoop.Run<Untraced>(this, function, Active.Frame);

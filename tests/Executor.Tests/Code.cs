@@ -39,11 +39,12 @@ internal static class Code
 }
 
 /// <summary>One message with its records.</summary>
-internal sealed class Bench
+/// <param name="interpreter">What runs it; a new one that runs words when null.</param>
+internal sealed class Bench(Interpreter? interpreter = null)
 {
     public static readonly BlockContext Block = new(new Height(7), 1_234, new ChainId(Sequence(0x40)), 3, 0);
 
-    public Interpreter Interpreter { get; } = new();
+    public Interpreter Interpreter { get; } = interpreter ?? new();
 
     public Record[] Records { get; private set; } = [];
 

@@ -351,10 +351,10 @@ internal sealed class BigMachine
         [Opcode.St4] = m => m.Store(m.U(1) + m._operands[2], Bytes(m.U(0), 8)[..4]),
         [Opcode.St8] = m => m.Store(m.U(1) + m._operands[2], Bytes(m.U(0), 8)),
         [Opcode.Stq] = m => m.Store(m.U(1) + m._operands[2], Bytes(m.U(0, 4), 32)),
-        [Opcode.Mcpy] = m => m.Write(m.U(0), m.ReadPaid(m.U(1), m.U(2), GasTable.CopyWord)),
+        [Opcode.Mcpy] = m => m.Write(m.U(0), m.ReadPaid(m.U(1), m.U(2), GasPrices.Launch.CopyWord)),
         [Opcode.Mset] = m =>
         {
-            m.PayWords(m.U(2), GasTable.CopyWord);
+            m.PayWords(m.U(2), GasPrices.Launch.CopyWord);
             byte[] filled = new byte[(int)BigInteger.Min(m.U(2), MaxLength + 1)];
             Array.Fill(filled, (byte)(m.U(1) % 256));
             m.Write(m.U(0), filled);
@@ -363,16 +363,16 @@ internal sealed class BigMachine
         {
             Require(m.U(1) <= m._entry.MaxPages - (m._heap.Count / PageBytes), TrapCode.Limit);
             int pages = (int)m.U(1);
-            m.Pay(pages * (BigInteger)GasTable.Page);
+            m.Pay(pages * (BigInteger)GasPrices.Launch.Page);
             m.Set(HeapAddress + m._heap.Count);
             m._heap.AddRange(new byte[pages * PageBytes]);
         },
-        [Opcode.Keccak] = m => m.SetQuad(Keccak256.Hash(m.ReadPaid(m.U(1), m.U(2), GasTable.KeccakWord))),
-        [Opcode.Sha256] = m => m.SetQuad(Sha256.Hash(m.ReadPaid(m.U(1), m.U(2), GasTable.Sha256Word))),
-        [Opcode.Blake3] = m => m.SetQuad(Blake3.Hash(m.ReadPaid(m.U(1), m.U(2), GasTable.Blake3Word))),
+        [Opcode.Keccak] = m => m.SetQuad(Keccak256.Hash(m.ReadPaid(m.U(1), m.U(2), GasPrices.Launch.KeccakWord))),
+        [Opcode.Sha256] = m => m.SetQuad(Sha256.Hash(m.ReadPaid(m.U(1), m.U(2), GasPrices.Launch.Sha256Word))),
+        [Opcode.Blake3] = m => m.SetQuad(Blake3.Hash(m.ReadPaid(m.U(1), m.U(2), GasPrices.Launch.Blake3Word))),
         [Opcode.Emit] = m =>
         {
-            byte[] said = m.ReadPaid(m.U(1), m.U(2), GasTable.OutputWord);
+            byte[] said = m.ReadPaid(m.U(1), m.U(2), GasPrices.Launch.OutputWord);
             m._events.Add((m._operands[0], said));
             int total = 0;
             m._events.ForEach(item => total += item.Bytes.Length);
@@ -380,7 +380,7 @@ internal sealed class BigMachine
         },
         [Opcode.Retd] = m =>
         {
-            m._returned = m.ReadPaid(m.U(0), m.U(1), GasTable.OutputWord);
+            m._returned = m.ReadPaid(m.U(0), m.U(1), GasPrices.Launch.OutputWord);
             Require(m._returned.Length <= 1024, TrapCode.Limit);
         },
 
@@ -407,7 +407,7 @@ internal sealed class BigMachine
         [Opcode.Argq] = m => m.Set(Number(m.Argument(m._operands[1], 32)), 4),
         [Opcode.Argcpy] = m =>
         {
-            m.PayWords(m.U(2), GasTable.CopyWord);
+            m.PayWords(m.U(2), GasPrices.Launch.CopyWord);
             m.Write(m.U(0), m.Argument(m.U(1), m.U(2)));
         },
 
@@ -433,7 +433,7 @@ internal sealed class BigMachine
         [Opcode.Sown] = m => m.SetQuad(m._case.Message.Programs[m.Access.ProgramIndex].Value),
         [Opcode.Scpy] = m =>
         {
-            m.PayWords(m.U(2), GasTable.CopyWord);
+            m.PayWords(m.U(2), GasPrices.Launch.CopyWord);
             Require(m.U(1) + m.U(2) <= RecordBytes, TrapCode.SlotBound);
             if (m._operands[4] == 0)
             {
@@ -461,7 +461,7 @@ internal sealed class BigMachine
     {
         byte[]? record = Record;
         int grown = Math.Max(0, offset + bytes.Length - (record?.Length ?? 0));
-        BigInteger price = (record is null ? GasTable.NewRecord : 0) + ((BigInteger)grown * GasTable.NewByte);
+        BigInteger price = (record is null ? GasPrices.Launch.NewRecord : 0) + ((BigInteger)grown * GasPrices.Launch.NewByte);
         Pay(price);
         byte[] larger = Field(record, 0, (record?.Length ?? 0) + grown);
         bytes.CopyTo(larger, offset);

@@ -8,6 +8,7 @@
 using System;
 using System.Globalization;
 using System.Text;
+using ParallelVm.Executor.Jit;
 
 namespace ParallelVm.Executor.Oracle;
 
@@ -40,10 +41,22 @@ internal sealed class InterpreterEngine() : Engine("interpreter")
     public override Outcome Run(Message message, ReadOnlySpan<Record> records, in BlockContext block) => _interpreter.Run(message, records, block);
 }
 
+/// <summary>Compiled code, as soon as there is any: a program is compiled before its first run, and a failed compile fails the test.</summary>
+internal sealed class JitEngine() : Engine("jit")
+{
+    private readonly Interpreter _interpreter = new(new CodeCache(new CodeCacheOptions { FailsOnFault = true }, new JitAtOnce(), TimeProvider.System));
+
+    public override ReadOnlySpan<byte> Output => _interpreter.Output;
+
+    public override ReadOnlySpan<PendingAdd> Adds => _interpreter.Adds;
+
+    public override Outcome Run(Message message, ReadOnlySpan<Record> records, in BlockContext block) => _interpreter.Run(message, records, block);
+}
+
 internal sealed class Engines
 {
     /// <summary>Every engine that has to agree.</summary>
-    public static readonly Func<Engine>[] All = [() => new InterpreterEngine()];
+    public static readonly Func<Engine>[] All = [() => new InterpreterEngine(), () => new JitEngine()];
 
     private readonly Engine[] _engines = Array.ConvertAll(All, make => make());
     private readonly bool[] _takesPart = new bool[All.Length];

@@ -1,6 +1,7 @@
 // A random program with a random world around it: records that exist or do not, arguments that are long enough or not, a
 // limit that sometimes falls short. A case is named by (seed, number) alone, so one line replays it.
 
+using System;
 using ParallelVm.AccessLists;
 using ParallelVm.Executor.Bytecode;
 using ParallelVm.Primitives;
@@ -13,6 +14,7 @@ internal static class RandomCase
     public const ulong Plenty = 100_000_000;
 
     private static readonly AccessMode[] Modes = [AccessMode.Write, AccessMode.Write, AccessMode.Read, AccessMode.Add];
+    private static readonly AccessMode[] AllWrite = [AccessMode.Write, AccessMode.Write, AccessMode.Write, AccessMode.Write];
     private static readonly ushort[] Slots = [0, 1, 2, 3, 0];           // slots 0 and 4 are one record
 
     /// <summary>The generator of a case's draws.</summary>
@@ -32,6 +34,19 @@ internal static class RandomCase
         byte[] arguments = new byte[random.Chance(1, 8) ? random.Next(48) : 48];
         random.Fill(arguments);
         ulong limit = isLimited && random.Chance(1, 8) ? (ulong)random.Next(4_000) : Plenty;
-        return VmCase.Of(container, program, Modes, Slots, before, arguments, limit);
+        AccessMode[] needed = program.Entries[0].SlotModes;
+        if (needed.AsSpan().SequenceEqual(ProgramGenerator.SlotModes) || random.Chance(1, 8))
+        {
+            return VmCase.Of(container, program, Modes, Slots, before, arguments, limit);
+        }
+
+        // a mutant's entry: records in every mode it may ask for
+        ushort[] slots = new ushort[needed.Length];
+        for (int i = 0; i < slots.Length; i++)
+        {
+            slots[i] = (ushort)(i % Modes.Length);
+        }
+
+        return VmCase.Of(container, program, AllWrite, slots, before, arguments, limit);
     }
 }

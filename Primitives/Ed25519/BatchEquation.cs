@@ -34,7 +34,7 @@ internal sealed class BatchEquation(bool usesVectors)
     public const int CountMax = 1024;
 
     /// <summary>At most so many are verified one by one once their set has failed.</summary>
-    private const int AloneMax = 2;
+    private const int AloneMax = 8;
 
     private const int MaterialBytes = 2 * Bytes32.Size;
     private const int CoefficientBytes = 16;

@@ -1,9 +1,9 @@
 // The field of integers mod p = 2^255 - 19, in five limbs of 51 bits: value = L0 + L1*2^51 + ... + L4*2^204.
 //
 // Bounds, instead of a carry after every step:
-//   tight   limbs below 2^51 + 2^13: what Multiply, Square, Load give
+//   tight   limbs below 2^51 + 2^18: what Multiply, Square, Load give
 //   loose   limbs below 2^54: what Multiply and Square take
-//   Add of two tight is below 2^52 + 2^14; Subtract adds 4p first, so its second operand must be below 2^53 - 76 (tight, or a sum of
+//   Add of two tight is below 2^52 + 2^19; Subtract adds 4p first, so its second operand must be below 2^53 - 76 (tight, or a sum of
 //   two tight) and its first below 1.75 * 2^53; then the result is loose.
 //
 // Constant time: no branch and no index depends on a limb; only IsZero, IsOdd and equality give an answer to branch on, and they are
@@ -12,6 +12,7 @@
 using System;
 using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace ParallelVm.Primitives;
 
@@ -19,6 +20,11 @@ namespace ParallelVm.Primitives;
 internal struct Field
 {
     private const ulong Mask = (1UL << 51) - 1;
+
+    // how far the operands of a product are shifted: together by what a word has more than a limb
+    private const int LeftShift = 8;
+    private const int RightShift = 5;
+    private const int Spare = LeftShift + RightShift;
 
     // 4p in limbs: never below the limb it is the minuend for.
     private const ulong FourP0 = 0x1FFFFFFFFFFFB4;
@@ -133,90 +139,140 @@ internal struct Field
     }
 
     /// <summary>a * b, tight, for loose operands. The result may be an operand.</summary>
+    /// <remarks>The operands go in shifted left by 8 and by 5, 13 together: so the upper word of a product is what is above 51 bits, and
+    /// the lower word, shifted back, what is below. Both add up without a carry between words, which no C# operator gives.</remarks>
+    [SkipLocalsInit]
     public static void Multiply(out Field r, in Field a, in Field b)
     {
-        ulong a0 = a.L0;
-        ulong a1 = a.L1;
-        ulong a2 = a.L2;
-        ulong a3 = a.L3;
-        ulong a4 = a.L4;
-        ulong b0 = b.L0;
-        ulong b1 = b.L1;
-        ulong b2 = b.L2;
-        ulong b3 = b.L3;
-        ulong b4 = b.L4;
+        ulong a0 = a.L0 << LeftShift;
+        ulong a1 = a.L1 << LeftShift;
+        ulong a2 = a.L2 << LeftShift;
+        ulong a3 = a.L3 << LeftShift;
+        ulong a4 = a.L4 << LeftShift;
+        ulong b0 = b.L0 << RightShift;
+        ulong b1 = b.L1 << RightShift;
+        ulong b2 = b.L2 << RightShift;
+        ulong b3 = b.L3 << RightShift;
+        ulong b4 = b.L4 << RightShift;
 
-        // 2^255 = 19: a product that lands on limb 5 + k counts 19 times on limb k. Sums stay below 5 * 19 * 2^108 < 2^115.
-        ulong h0 = Math.BigMul(a0, b0, out ulong l0);
-        ulong h1 = Math.BigMul(a0, b1, out ulong l1);
-        ulong h2 = Math.BigMul(a0, b2, out ulong l2);
-        ulong h3 = Math.BigMul(a0, b3, out ulong l3);
-        ulong h4 = Math.BigMul(a0, b4, out ulong l4);
+        // 2^255 = 19: a product that lands on limb 5 + k counts 19 times on limb k
+        ulong n1 = b1 * 19;
+        ulong n2 = b2 * 19;
+        ulong n3 = b3 * 19;
+        ulong n4 = b4 * 19;
 
-        Accumulate(ref h1, ref l1, a1, b0);
-        Accumulate(ref h2, ref l2, a1, b1);
-        Accumulate(ref h3, ref l3, a1, b2);
-        Accumulate(ref h4, ref l4, a1, b3);
-        b4 *= 19;
-        Accumulate(ref h0, ref l0, a1, b4);
+        ulong h0 = Product(a0, b0, out ulong low);
+        ulong l0 = low >> Spare;
+        h0 += Product(a1, n4, out low);
+        l0 += low >> Spare;
+        h0 += Product(a2, n3, out low);
+        l0 += low >> Spare;
+        h0 += Product(a3, n2, out low);
+        l0 += low >> Spare;
+        h0 += Product(a4, n1, out low);
+        l0 += low >> Spare;
 
-        Accumulate(ref h2, ref l2, a2, b0);
-        Accumulate(ref h3, ref l3, a2, b1);
-        Accumulate(ref h4, ref l4, a2, b2);
-        b3 *= 19;
-        Accumulate(ref h0, ref l0, a2, b3);
-        Accumulate(ref h1, ref l1, a2, b4);
+        ulong h1 = Product(a0, b1, out low);
+        ulong l1 = low >> Spare;
+        h1 += Product(a1, b0, out low);
+        l1 += low >> Spare;
+        h1 += Product(a2, n4, out low);
+        l1 += low >> Spare;
+        h1 += Product(a3, n3, out low);
+        l1 += low >> Spare;
+        h1 += Product(a4, n2, out low);
+        l1 += low >> Spare;
 
-        Accumulate(ref h3, ref l3, a3, b0);
-        Accumulate(ref h4, ref l4, a3, b1);
-        b2 *= 19;
-        Accumulate(ref h0, ref l0, a3, b2);
-        Accumulate(ref h1, ref l1, a3, b3);
-        Accumulate(ref h2, ref l2, a3, b4);
+        ulong h2 = Product(a0, b2, out low);
+        ulong l2 = low >> Spare;
+        h2 += Product(a1, b1, out low);
+        l2 += low >> Spare;
+        h2 += Product(a2, b0, out low);
+        l2 += low >> Spare;
+        h2 += Product(a3, n4, out low);
+        l2 += low >> Spare;
+        h2 += Product(a4, n3, out low);
+        l2 += low >> Spare;
 
-        Accumulate(ref h4, ref l4, a4, b0);
-        b1 *= 19;
-        Accumulate(ref h0, ref l0, a4, b1);
-        Accumulate(ref h1, ref l1, a4, b2);
-        Accumulate(ref h2, ref l2, a4, b3);
-        Accumulate(ref h3, ref l3, a4, b4);
+        ulong h3 = Product(a0, b3, out low);
+        ulong l3 = low >> Spare;
+        h3 += Product(a1, b2, out low);
+        l3 += low >> Spare;
+        h3 += Product(a2, b1, out low);
+        l3 += low >> Spare;
+        h3 += Product(a3, b0, out low);
+        l3 += low >> Spare;
+        h3 += Product(a4, n4, out low);
+        l3 += low >> Spare;
 
+        ulong h4 = Product(a0, b4, out low);
+        ulong l4 = low >> Spare;
+        h4 += Product(a1, b3, out low);
+        l4 += low >> Spare;
+        h4 += Product(a2, b2, out low);
+        l4 += low >> Spare;
+        h4 += Product(a3, b1, out low);
+        l4 += low >> Spare;
+        h4 += Product(a4, b0, out low);
+        l4 += low >> Spare;
         Carry(out r, h0, l0, h1, l1, h2, l2, h3, l3, h4, l4);
     }
 
     /// <summary>a * a, tight, for a loose operand. The result may be the operand.</summary>
+    [SkipLocalsInit]
     public static void Square(out Field r, in Field a)
     {
-        ulong a0 = a.L0;
-        ulong a1 = a.L1;
-        ulong a2 = a.L2;
-        ulong a3 = a.L3;
-        ulong a4 = a.L4;
-        ulong twice0 = a0 * 2;
-        ulong twice1 = a1 * 2;
-        ulong a3x19 = a3 * 19;
-        ulong a4x19 = a4 * 19;
+        ulong a0 = a.L0 << LeftShift;
+        ulong a1 = a.L1 << LeftShift;
+        ulong a2 = a.L2 << LeftShift;
+        ulong a3 = a.L3 << LeftShift;
+        ulong a4 = a.L4 << LeftShift;
+        ulong t0 = a.L0 << (LeftShift + 1);
+        ulong t1 = a.L1 << (LeftShift + 1);
+        ulong t2 = a.L2 << (LeftShift + 1);
+        ulong t3 = a.L3 << (LeftShift + 1);
+        ulong b0 = a.L0 << RightShift;
+        ulong b1 = a.L1 << RightShift;
+        ulong b2 = a.L2 << RightShift;
+        ulong b3 = a.L3 << RightShift;
+        ulong b4 = a.L4 << RightShift;
+        ulong n3 = b3 * 19;
+        ulong n4 = b4 * 19;
 
-        ulong h0 = Math.BigMul(a0, a0, out ulong l0);
-        Accumulate(ref h0, ref l0, twice1, a4x19);
-        Accumulate(ref h0, ref l0, a2 * 2, a3x19);
+        ulong h0 = Product(a0, b0, out ulong low);
+        ulong l0 = low >> Spare;
+        h0 += Product(t1, n4, out low);
+        l0 += low >> Spare;
+        h0 += Product(t2, n3, out low);
+        l0 += low >> Spare;
 
-        ulong h1 = Math.BigMul(twice0, a1, out ulong l1);
-        Accumulate(ref h1, ref l1, a2 * 2, a4x19);
-        Accumulate(ref h1, ref l1, a3, a3x19);
+        ulong h1 = Product(t0, b1, out low);
+        ulong l1 = low >> Spare;
+        h1 += Product(t2, n4, out low);
+        l1 += low >> Spare;
+        h1 += Product(a3, n3, out low);
+        l1 += low >> Spare;
 
-        ulong h2 = Math.BigMul(twice0, a2, out ulong l2);
-        Accumulate(ref h2, ref l2, a1, a1);
-        Accumulate(ref h2, ref l2, a3 * 2, a4x19);
+        ulong h2 = Product(t0, b2, out low);
+        ulong l2 = low >> Spare;
+        h2 += Product(a1, b1, out low);
+        l2 += low >> Spare;
+        h2 += Product(t3, n4, out low);
+        l2 += low >> Spare;
 
-        ulong h3 = Math.BigMul(twice0, a3, out ulong l3);
-        Accumulate(ref h3, ref l3, twice1, a2);
-        Accumulate(ref h3, ref l3, a4, a4x19);
+        ulong h3 = Product(t0, b3, out low);
+        ulong l3 = low >> Spare;
+        h3 += Product(t1, b2, out low);
+        l3 += low >> Spare;
+        h3 += Product(a4, n4, out low);
+        l3 += low >> Spare;
 
-        ulong h4 = Math.BigMul(twice0, a4, out ulong l4);
-        Accumulate(ref h4, ref l4, twice1, a3);
-        Accumulate(ref h4, ref l4, a2, a2);
-
+        ulong h4 = Product(t0, b4, out low);
+        ulong l4 = low >> Spare;
+        h4 += Product(t1, b3, out low);
+        l4 += low >> Spare;
+        h4 += Product(a2, b2, out low);
+        l4 += low >> Spare;
         Carry(out r, h0, l0, h1, l1, h2, l2, h3, l3, h4, l4);
     }
 
@@ -282,39 +338,34 @@ internal struct Field
         L4 ^= mask & (L4 ^ other.L4);
     }
 
+    /// <summary>Both words of a product. The framework's function gives the lower one through memory; a second multiplication is cheaper.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Accumulate(ref ulong high, ref ulong low, ulong a, ulong b)
+    internal static ulong Product(ulong a, ulong b, out ulong low)
     {
-        ulong h = Math.BigMul(a, b, out ulong l);
-        low += l;
-        high += h + (low < l ? 1UL : 0UL);
+        if (Bmi2.X64.IsSupported)
+        {
+            low = a * b;
+            return Bmi2.X64.MultiplyNoFlags(a, b);
+        }
+
+        return Math.BigMul(a, b, out low);
     }
 
-    /// <summary>Five 115-bit sums to tight limbs.</summary>
+    /// <summary>Sums of what is above (h) and below (l) 51 bits, to tight limbs.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Carry(
         out Field r, ulong h0, ulong l0, ulong h1, ulong l1, ulong h2, ulong l2, ulong h3, ulong l3, ulong h4, ulong l4)
     {
-        ulong carry = (h0 << 13) | (l0 >> 51);
-        l1 += carry;
-        h1 += l1 < carry ? 1UL : 0UL;
-        carry = (h1 << 13) | (l1 >> 51);
-        l2 += carry;
-        h2 += l2 < carry ? 1UL : 0UL;
-        carry = (h2 << 13) | (l2 >> 51);
-        l3 += carry;
-        h3 += l3 < carry ? 1UL : 0UL;
-        carry = (h3 << 13) | (l3 >> 51);
-        l4 += carry;
-        h4 += l4 < carry ? 1UL : 0UL;
-        carry = (h4 << 13) | (l4 >> 51);
-
-        // limb 4 has no factor 19, so its carry is below 2^60 and 19 times it fits
-        l0 = (l0 & Mask) + (19 * carry);
-        r.L0 = l0 & Mask;
+        // h4 has no factor 19 yet: it is below 5 * 2^57, and 19 times it fits; so does every sum here
+        l0 += 19 * h4;
+        l1 += h0;
+        l2 += h1;
+        l3 += h2;
+        l4 += h3;
+        r.L0 = (l0 & Mask) + (19 * (l4 >> 51));
         r.L1 = (l1 & Mask) + (l0 >> 51);
-        r.L2 = l2 & Mask;
-        r.L3 = l3 & Mask;
-        r.L4 = l4 & Mask;
+        r.L2 = (l2 & Mask) + (l1 >> 51);
+        r.L3 = (l3 & Mask) + (l2 >> 51);
+        r.L4 = (l4 & Mask) + (l3 >> 51);
     }
 }

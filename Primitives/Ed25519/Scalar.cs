@@ -197,20 +197,22 @@ internal readonly record struct Scalar(ulong W0, ulong W1, ulong W2, ulong W3)
     {
         for (int i = 0; i < a.Length; i++)
         {
+            ulong factor = a[i];
             ulong carry = 0;
+            Span<ulong> row = sum.Slice(i, b.Length + 1);
             for (int j = 0; j < b.Length; j++)
             {
-                ulong high = Math.BigMul(a[i], b[j], out ulong low);
+                ulong high = Field.Product(factor, b[j], out ulong low);
                 low += carry;
                 high += low < carry ? 1UL : 0UL;
-                ulong old = sum[i + j];
+                ulong old = row[j];
                 low += old;
                 high += low < old ? 1UL : 0UL;
-                sum[i + j] = low;
+                row[j] = low;
                 carry = high;
             }
 
-            sum[i + b.Length] = carry;
+            row[b.Length] = carry;
         }
     }
 }

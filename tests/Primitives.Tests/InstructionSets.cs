@@ -15,6 +15,7 @@ using System.IO;
 using System.Runtime.Intrinsics;
 using System.Runtime.Intrinsics.X86;
 using ParallelVm.Primitives.Tests.Hashes;
+using ParallelVm.Primitives.Tests.Signatures;
 
 namespace ParallelVm.Primitives.Tests;
 
@@ -24,6 +25,7 @@ internal static class InstructionSets
     private static readonly Dictionary<string, Func<string>> Probes = new()
     {
         ["hashes"] = HashProbe.Run,
+        ["signatures"] = SignatureProbe.Run,
     };
 
     /// <summary>The switches of .NET 10, from everything to nothing. Each takes with it what builds on it.</summary>

@@ -128,6 +128,8 @@ internal sealed class BigMachine
         return (-1, AccessMode.Read);
     }
 
+    private GasPrices Prices => _case.Block.Rules.Prices;
+
     private static Stop Trap(TrapCode code) => new(Halt.Trap, (int)code);
 
     private static void Require(bool holds, TrapCode otherwise)
@@ -198,7 +200,7 @@ internal sealed class BigMachine
         {
             leader = prices[at] is null ? leader : at;
             OpcodeInfo info = OpcodeTable.Get((Opcode)(byte)code[at]);
-            prices[leader] += info.Gas + (info.Flow == Flow.Call ? _code.Functions[code[at] >> 32].Cells / 8UL : 0);
+            prices[leader] += _case.Block.Rules.GasOf(info.Opcode) + (info.Flow == Flow.Call ? _code.Functions[code[at] >> 32].Cells / 8UL : 0);
         }
 
         return _blockPrices[function] = prices;
@@ -351,10 +353,10 @@ internal sealed class BigMachine
         [Opcode.St4] = m => m.Store(m.U(1) + m._operands[2], Bytes(m.U(0), 8)[..4]),
         [Opcode.St8] = m => m.Store(m.U(1) + m._operands[2], Bytes(m.U(0), 8)),
         [Opcode.Stq] = m => m.Store(m.U(1) + m._operands[2], Bytes(m.U(0, 4), 32)),
-        [Opcode.Mcpy] = m => m.Write(m.U(0), m.ReadPaid(m.U(1), m.U(2), GasPrices.Launch.CopyWord)),
+        [Opcode.Mcpy] = m => m.Write(m.U(0), m.ReadPaid(m.U(1), m.U(2), m.Prices.CopyWord)),
         [Opcode.Mset] = m =>
         {
-            m.PayWords(m.U(2), GasPrices.Launch.CopyWord);
+            m.PayWords(m.U(2), m.Prices.CopyWord);
             byte[] filled = new byte[(int)BigInteger.Min(m.U(2), MaxLength + 1)];
             Array.Fill(filled, (byte)(m.U(1) % 256));
             m.Write(m.U(0), filled);
@@ -363,16 +365,16 @@ internal sealed class BigMachine
         {
             Require(m.U(1) <= m._entry.MaxPages - (m._heap.Count / PageBytes), TrapCode.Limit);
             int pages = (int)m.U(1);
-            m.Pay(pages * (BigInteger)GasPrices.Launch.Page);
+            m.Pay(pages * (BigInteger)m.Prices.Page);
             m.Set(HeapAddress + m._heap.Count);
             m._heap.AddRange(new byte[pages * PageBytes]);
         },
-        [Opcode.Keccak] = m => m.SetQuad(Keccak256.Hash(m.ReadPaid(m.U(1), m.U(2), GasPrices.Launch.KeccakWord))),
-        [Opcode.Sha256] = m => m.SetQuad(Sha256.Hash(m.ReadPaid(m.U(1), m.U(2), GasPrices.Launch.Sha256Word))),
-        [Opcode.Blake3] = m => m.SetQuad(Blake3.Hash(m.ReadPaid(m.U(1), m.U(2), GasPrices.Launch.Blake3Word))),
+        [Opcode.Keccak] = m => m.SetQuad(Keccak256.Hash(m.ReadPaid(m.U(1), m.U(2), m.Prices.KeccakWord))),
+        [Opcode.Sha256] = m => m.SetQuad(Sha256.Hash(m.ReadPaid(m.U(1), m.U(2), m.Prices.Sha256Word))),
+        [Opcode.Blake3] = m => m.SetQuad(Blake3.Hash(m.ReadPaid(m.U(1), m.U(2), m.Prices.Blake3Word))),
         [Opcode.Emit] = m =>
         {
-            byte[] said = m.ReadPaid(m.U(1), m.U(2), GasPrices.Launch.OutputWord);
+            byte[] said = m.ReadPaid(m.U(1), m.U(2), m.Prices.OutputWord);
             m._events.Add((m._operands[0], said));
             int total = 0;
             m._events.ForEach(item => total += item.Bytes.Length);
@@ -380,7 +382,7 @@ internal sealed class BigMachine
         },
         [Opcode.Retd] = m =>
         {
-            m._returned = m.ReadPaid(m.U(0), m.U(1), GasPrices.Launch.OutputWord);
+            m._returned = m.ReadPaid(m.U(0), m.U(1), m.Prices.OutputWord);
             Require(m._returned.Length <= 1024, TrapCode.Limit);
         },
 
@@ -407,7 +409,7 @@ internal sealed class BigMachine
         [Opcode.Argq] = m => m.Set(Number(m.Argument(m._operands[1], 32)), 4),
         [Opcode.Argcpy] = m =>
         {
-            m.PayWords(m.U(2), GasPrices.Launch.CopyWord);
+            m.PayWords(m.U(2), m.Prices.CopyWord);
             m.Write(m.U(0), m.Argument(m.U(1), m.U(2)));
         },
 
@@ -433,7 +435,7 @@ internal sealed class BigMachine
         [Opcode.Sown] = m => m.SetQuad(m._case.Message.Programs[m.Access.ProgramIndex].Value),
         [Opcode.Scpy] = m =>
         {
-            m.PayWords(m.U(2), GasPrices.Launch.CopyWord);
+            m.PayWords(m.U(2), m.Prices.CopyWord);
             Require(m.U(1) + m.U(2) <= RecordBytes, TrapCode.SlotBound);
             if (m._operands[4] == 0)
             {
@@ -461,7 +463,7 @@ internal sealed class BigMachine
     {
         byte[]? record = Record;
         int grown = Math.Max(0, offset + bytes.Length - (record?.Length ?? 0));
-        BigInteger price = (record is null ? GasPrices.Launch.NewRecord : 0) + ((BigInteger)grown * GasPrices.Launch.NewByte);
+        BigInteger price = (record is null ? Prices.NewRecord : 0) + ((BigInteger)grown * Prices.NewByte);
         Pay(price);
         byte[] larger = Field(record, 0, (record?.Length ?? 0) + grown);
         bytes.CopyTo(larger, offset);

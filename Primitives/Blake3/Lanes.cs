@@ -142,12 +142,14 @@ internal readonly struct Lanes4 : ILanes<Vector128<uint>>
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<uint> UnpackLowHalves(Vector128<uint> a, Vector128<uint> b) =>
-        Vector128.Create(a.AsUInt64().GetLower(), b.AsUInt64().GetLower()).AsUInt32();
+    public static Vector128<uint> UnpackLowHalves(Vector128<uint> a, Vector128<uint> b) => Sse2.IsSupported
+        ? Sse2.UnpackLow(a.AsUInt64(), b.AsUInt64()).AsUInt32()
+        : Vector128.Create(a.GetLower(), b.GetLower());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector128<uint> UnpackHighHalves(Vector128<uint> a, Vector128<uint> b) =>
-        Vector128.Create(a.AsUInt64().GetUpper(), b.AsUInt64().GetUpper()).AsUInt32();
+    public static Vector128<uint> UnpackHighHalves(Vector128<uint> a, Vector128<uint> b) => Sse2.IsSupported
+        ? Sse2.UnpackHigh(a.AsUInt64(), b.AsUInt64()).AsUInt32()
+        : Vector128.Create(a.GetUpper(), b.GetUpper());
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector128<uint> ReverseEights(Vector128<uint> value) => Vector128.Shuffle(

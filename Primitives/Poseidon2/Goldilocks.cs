@@ -10,6 +10,7 @@
 
 using System;
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace ParallelVm.Primitives;
 
@@ -35,8 +36,7 @@ public static class Goldilocks
     public static ulong Subtract(ulong a, ulong b)
     {
         // + p after a borrow is - e modulo 2^64
-        ulong difference = a - b;
-        return difference - (a < b ? Epsilon : 0);
+        return a - b - EpsilonIf(a < b);
     }
 
     /// <summary>-a.</summary>
@@ -64,7 +64,12 @@ public static class Goldilocks
 
     /// <summary>a * b as some word equal to it modulo p, from any words: what a chain of products passes on.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    internal static ulong MultiplyLoose(ulong a, ulong b) => ReduceLoose(Math.BigMul(a, b, out ulong low), low);
+    internal static ulong MultiplyLoose(ulong a, ulong b)
+    {
+        // two products side by side: one that gives both halves gives the low one through memory
+        ulong high = Bmi2.X64.IsSupported ? Bmi2.X64.MultiplyNoFlags(a, b) : Math.BigMul(a, b, out _);
+        return ReduceLoose(high, a * b);
+    }
 
     /// <summary>high * 2^64 + low as some word equal to it modulo p.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -73,13 +78,24 @@ public static class Goldilocks
         // a borrow leaves at least 2^64 - 2^32 + 1, so - e cannot borrow again
         ulong top = high >> 32;
         ulong difference = low - top;
-        difference -= low < top ? Epsilon : 0;
+        difference -= EpsilonIf(low < top);
 
-        // (2^32 - 1)^2 is the most that is added, so after a carry + e cannot carry again
-        ulong middle = (high & Epsilon) * Epsilon;
-        ulong sum = difference + middle;
-        return sum + (sum < middle ? Epsilon : 0);
+        return AddLoose(difference, (high & Epsilon) * Epsilon);
     }
+
+    /// <summary>a + b as some word equal to it modulo p.</summary>
+    /// <param name="a">Any word.</param>
+    /// <param name="b">At most p, so that after a carry + e cannot carry again.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static ulong AddLoose(ulong a, ulong b)
+    {
+        ulong sum = a + b;
+        return sum + EpsilonIf(sum < b);
+    }
+
+    // a mask and no branch: which way it goes is as random as the values
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ulong EpsilonIf(bool condition) => (uint)-Unsafe.BitCast<bool, byte>(condition);
 
     private static ulong Squared(ulong value, int times)
     {

@@ -64,6 +64,8 @@ public class GoldilocksTests
         BigInteger wide = ((BigInteger)a << 64) + b;
         Assert.True((wide - Goldilocks.ReduceLoose(a, b)) % P == 0, context + ", loose reduction");
 
+        Assert.True((a + (b % P) - Goldilocks.AddLoose(a, (ulong)(b % P))) % P == 0, context + ", loose sum");
+
         // these take canonical ones
         ulong x = (ulong)(a % P);
         ulong y = (ulong)(b % P);

@@ -36,6 +36,25 @@ public class KeccakAndShaTests
         Assert.StartsWith("a9059cbb", Keccak256.Hash(Encoding.ASCII.GetBytes("transfer(address,uint256)")).ToString(), StringComparison.Ordinal);
     }
 
+    // the definition is itself tied to FIPS 202: with the other padding it is SHA3-256 of nothing and of abc
+    [Fact]
+    public void Keccak_is_its_definition_at_every_length()
+    {
+        Assert.Equal(
+            "a7ffc6f8bf1ed76651c14756a061d662f580ff4de43b49fa82d80a4b80f8434a", Convert.ToHexStringLower(KeccakDefinition.Hash([], 0x06)));
+        Assert.Equal(
+            "3a985da74fe225b2045c172d6bd390bd855f086e3e9d525b46bfe24511431532",
+            Convert.ToHexStringLower(KeccakDefinition.Hash("abc"u8, 0x06)));
+        Assert.Equal("4e03657aea45a94fc7d47ba826c8d667c0d1e6e33a64a036ec44f58fa12d6c45", Keccak256.Hash("abc"u8).ToString());
+        byte[] input = new byte[700];
+        new SeededRandom(1600).Fill(input);
+        for (int length = 0; length <= input.Length; length++)
+        {
+            ReadOnlySpan<byte> message = input.AsSpan(input.Length - length);
+            Assert.True(Bytes32.From(KeccakDefinition.Hash(message)) == Keccak256.Hash(message), $"{length} bytes");
+        }
+    }
+
     // FIPS 180-4, example of one block.
     [Fact]
     public void Sha_256_of_abc()

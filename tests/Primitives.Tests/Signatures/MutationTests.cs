@@ -1,4 +1,4 @@
-// 20,000 spoiled and unspoiled signatures: alone, in a batch with vectors, in a batch without, all say the same, and for a sample of
+// 200,000 spoiled and unspoiled signatures: alone, in a batch with vectors, in a batch without, all say the same, and for a sample of
 // them the rule on unbounded integers says it too. Four classes, so that they run side by side.
 
 using System;
@@ -87,7 +87,7 @@ public sealed class MutationsByTorsionTests
 
 internal static class Mutations
 {
-    private const int PerClass = 5_000;
+    private const int PerClass = 50_000;
     private const int BatchSize = 250;
     private const int SampleOf = 1000;
 

@@ -10,6 +10,7 @@
 //   blake3.1MiB         GB/s, one message of 1 MiB
 //   sha256.64           ns per hash of 64 bytes; its twin is the platform's SHA256.HashData
 //   keccak256.64        ns per hash of 64 bytes
+//   poseidon2.w8        ns per permutation of eight Goldilocks elements
 //
 // Messages are the 88 bytes that a transaction's signature covers. Every round checks its answers: a row that got a
 // verdict wrong is no row.
@@ -106,6 +107,14 @@ internal static class CryptoSuite
             for (int i = 0; i < Hashes; i++)
             {
                 Keccak256.Hash(block).CopyTo(block);
+            }
+        })));
+        ulong[] state = new ulong[Poseidon2.Width];
+        rows.Add(new BenchRow("poseidon2.w8", "ns", "", () => NsPer(Hashes, () =>
+        {
+            for (int i = 0; i < Hashes; i++)
+            {
+                Poseidon2.Permute(state);
             }
         })));
     }

@@ -15,11 +15,25 @@ using System.Diagnostics.CodeAnalysis;
 using System.Threading;
 using Microsoft.Extensions.ObjectPool;
 using ParallelVm.Executor;
+using ParallelVm.Executor.Jit;
 using ParallelVm.Primitives;
 using ParallelVm.Primitives.State;
 using ParallelVm.Scheduler;
 
 namespace ParallelVm.Engine;
+
+/// <summary>How programs run.</summary>
+public enum JitMode
+{
+    /// <summary>Interpreted until compiled on a thread in the background, which nobody waits for.</summary>
+    Background,
+
+    /// <summary>Interpreted.</summary>
+    Off,
+
+    /// <summary>Compiled at the first use, on the thread that needs it: for measurements and tests.</summary>
+    AtOnce,
+}
 
 /// <summary>Executes batches of transactions, in parallel where their access lists allow it.</summary>
 public sealed class ParallelEngine : IDisposable
@@ -29,6 +43,7 @@ public sealed class ParallelEngine : IDisposable
     private const ulong ChainGasMax = 16_000;           // about 50 microseconds of the interpreter
 
     private readonly TimeProvider _time;
+    private readonly JitThreads? _jitThreads;
     private readonly Batch _batch;
     private readonly ConflictGraph _graph = new(ChainGasMax);
     private readonly ObjectPool<Interpreter> _interpreters;
@@ -42,15 +57,31 @@ public sealed class ParallelEngine : IDisposable
     /// <param name="time">Measures stages; never seen by programs.</param>
     /// <param name="maxWorkers">The most workers of one batch, the caller included; may exceed the cores.</param>
     /// <param name="salt">Spreads keys in the engine's table so that crafted keys cannot crowd one place; null takes one from <paramref name="time"/>.</param>
-    public ParallelEngine(TimeProvider time, int maxWorkers, ulong? salt = null)
+    /// <param name="jit">How programs run. Results are the same.</param>
+    public ParallelEngine(TimeProvider time, int maxWorkers, ulong? salt = null, JitMode jit = JitMode.Background)
+        : this(time, maxWorkers, salt, jit == JitMode.Background ? new JitThreads() : null, jit)
+    {
+    }
+
+    /// <summary>An engine whose compiled code comes from a cache of its own making: shared with another engine, or filled by hand in a test.</summary>
+    /// <param name="code">Stays the caller's.</param>
+    public ParallelEngine(TimeProvider time, int maxWorkers, ulong? salt, CodeCache? code)
     {
         ArgumentNullException.ThrowIfNull(time);
         _time = time;
         Pool = new WorkerPool(maxWorkers);
+        Code = code;
         _batch = new Batch(time, salt ?? ((ulong)time.GetTimestamp() * 0x9E3779B97F4A7C15));
-        _interpreters = new DefaultObjectPool<Interpreter>(new InterpreterPolicy(), maxWorkers);
+        _interpreters = new DefaultObjectPool<Interpreter>(new InterpreterPolicy(code), maxWorkers);
         _run = new ParallelRun(_batch, _graph, _interpreters);
     }
+
+    private ParallelEngine(TimeProvider time, int maxWorkers, ulong? salt, JitThreads? threads, JitMode jit)
+        : this(time, maxWorkers, salt, jit == JitMode.Off ? null : new CodeCache(new CodeCacheOptions(), threads ?? (IJitScheduler)new JitAtOnce(), time)) =>
+        _jitThreads = threads;
+
+    /// <summary>Compiled programs: what is there, and what it cost. Null when everything is interpreted.</summary>
+    public CodeCache? Code { get; }
 
     /// <summary>The engine's threads, for other parallel work such as signature checks.</summary>
     public WorkerPool Pool { get; }
@@ -112,8 +143,12 @@ public sealed class ParallelEngine : IDisposable
         throw new ArgumentException($"Transaction {fault.TxIndex.Value} may not be in the batch. {fault.Refusal}", nameof(messages));
     }
 
-    /// <summary>Ends the worker threads.</summary>
-    public void Dispose() => Pool.Dispose();
+    /// <summary>Ends the worker threads and those of the compiler.</summary>
+    public void Dispose()
+    {
+        Pool.Dispose();
+        _jitThreads?.Dispose();
+    }
 
     private bool TryExecuteAlone(
         ReadOnlySpan<Message> messages,
@@ -253,9 +288,9 @@ public sealed class ParallelEngine : IDisposable
         public void Run(int txIndex) => batch.RunOne(0, txIndex, interpreter);
     }
 
-    private sealed class InterpreterPolicy : PooledObjectPolicy<Interpreter>
+    private sealed class InterpreterPolicy(CodeCache? code) : PooledObjectPolicy<Interpreter>
     {
-        public override Interpreter Create() => new();
+        public override Interpreter Create() => new(code);
 
         public override bool Return(Interpreter obj) => true;
     }

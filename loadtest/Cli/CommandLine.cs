@@ -13,6 +13,7 @@ using System;
 using System.CommandLine;
 using System.CommandLine.Parsing;
 using System.IO;
+using ParallelVm.Engine;
 using ParallelVm.Loadtest.Benches;
 using ParallelVm.Loadtest.Drive;
 using ParallelVm.Loadtest.Replays;
@@ -99,6 +100,10 @@ internal sealed class CommandLine
         }
     }
 
+    private static Option<bool> NoJit() => new("--no-jit") { Description = "Interpret every program; blocks, receipts and roots are the same." };
+
+    private static JitMode ModeOf(bool noJit) => noJit ? JitMode.Off : JitMode.Background;
+
     private static Option<string?> Text(string name, string description) => new(name) { Description = description };
 
     private void DefineMain()
@@ -108,7 +113,8 @@ internal sealed class CommandLine
         Option<string?> seconds = Text("--seconds", "Length of the load in seconds (10).");
         Option<string?> txs = Text("--txs", "Transactions offered per block (1000).");
         Option<string?> json = Text("--json", "Report file (report.json).");
-        AddAll(_root, seed, workers, seconds, txs, json);
+        Option<bool> noJit = NoJit();
+        AddAll(_root, seed, workers, seconds, txs, json, noJit);
         _root.SetAction(parsed =>
         {
             Refusal refusal = Refusal.None;
@@ -122,7 +128,7 @@ internal sealed class CommandLine
                 return _terminal.Fail(refusal);
             }
 
-            return MainJob.Run(new MainOptions(seedValue, workerCount, (int)secondCount, (int)txCount, target), _terminal);
+            return MainJob.Run(new MainOptions(seedValue, workerCount, (int)secondCount, (int)txCount, target, ModeOf(parsed.GetValue(noJit))), _terminal);
         });
     }
 
@@ -139,7 +145,8 @@ internal sealed class CommandLine
         Option<string?> json = Text("--json", "Report file (none).");
         Option<bool> noVerify = new("--no-verify") { Description = "Do not execute the blocks again with the serial twin." };
         Option<bool> lines = new("--lines") { Description = "Print a line per accepted block, also on a terminal." };
-        AddAll(command, seed, workers, blocks, txs, mix, conflict, data, json, noVerify, lines);
+        Option<bool> noJit = NoJit();
+        AddAll(command, seed, workers, blocks, txs, mix, conflict, data, json, noVerify, lines, noJit);
         command.SetAction(parsed =>
         {
             Refusal refusal = Refusal.None;
@@ -157,7 +164,7 @@ internal sealed class CommandLine
 
             RunOptions options = new(
                 seedValue, workerCount, (int)blockCount, (int)txCount, workload, hot,
-                parsed.GetValue(data), parsed.GetValue(json), !parsed.GetValue(noVerify), parsed.GetValue(lines));
+                parsed.GetValue(data), parsed.GetValue(json), !parsed.GetValue(noVerify), parsed.GetValue(lines), ModeOf(parsed.GetValue(noJit)));
             return RunJob.Run(options, _terminal);
         });
         return command;

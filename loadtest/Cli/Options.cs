@@ -3,21 +3,24 @@
 
 using System;
 using System.Globalization;
+using ParallelVm.Engine;
 using ParallelVm.Loadtest.Workloads;
 using ParallelVm.Primitives;
 
 namespace ParallelVm.Loadtest.Cli;
 
 /// <summary>The main job.</summary>
-internal sealed record MainOptions(ulong Seed, int Workers, int Seconds, int Txs, string Json);
+/// <param name="Jit">How programs run.</param>
+internal sealed record MainOptions(ulong Seed, int Workers, int Seconds, int Txs, string Json, JitMode Jit);
 
 /// <summary><c>run</c>.</summary>
 /// <param name="Data">Data folder to create or continue; null for a temporary one.</param>
 /// <param name="Json">Report to write; null for none.</param>
 /// <param name="Verify">Execute the blocks again with the serial twin.</param>
 /// <param name="Lines">Print a line per accepted block, also on a terminal.</param>
+/// <param name="Jit">How programs run; the bytes are the same.</param>
 internal sealed record RunOptions(
-    ulong Seed, int Workers, int Blocks, int Txs, WorkloadMix Mix, int ConflictPermyriad, string? Data, string? Json, bool Verify, bool Lines);
+    ulong Seed, int Workers, int Blocks, int Txs, WorkloadMix Mix, int ConflictPermyriad, string? Data, string? Json, bool Verify, bool Lines, JitMode Jit);
 
 /// <summary><c>replay</c>.</summary>
 internal sealed record ReplayOptions(string File, bool BalancesAdd, int Workers, string? Json);

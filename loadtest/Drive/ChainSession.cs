@@ -41,10 +41,12 @@ internal sealed class ChainSession : IDisposable
     public LoadClock Clock { get; }
 
     /// <summary>Opens the chain of a world in a data folder that is the world's already; see <see cref="DataFolder.Claim"/>.</summary>
+    /// <param name="jit">How programs run.</param>
     /// <param name="isReader">Nothing will be accepted: closing writes no checkpoint.</param>
     /// <exception cref="Primitives.State.StateStoreException">The machine failed, or the folder is damaged.</exception>
     public static bool TryOpen(
-        DexWorld world, string folder, int workers, bool isReader, [NotNullWhen(true)] out ChainSession? session, out Refusal refusal)
+        DexWorld world, string folder, int workers, bool isReader, [NotNullWhen(true)] out ChainSession? session, out Refusal refusal,
+        JitMode jit = JitMode.Background)
     {
         session = null;
         LoadClock clock = new();
@@ -63,7 +65,7 @@ internal sealed class ChainSession : IDisposable
         ParallelEngine? engine = null;
         try
         {
-            engine = new ParallelEngine(clock, workers);
+            engine = new ParallelEngine(clock, workers, jit: jit);
             ChainOptions chainOptions = new() { Genesis = world.Genesis, Store = store, Engine = engine, Time = clock, Workers = workers };
             if (!ChainService.TryOpen(chainOptions, out ChainService? chain, out refusal))
             {

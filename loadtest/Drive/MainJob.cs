@@ -39,7 +39,7 @@ internal static class MainJob
         {
             DexWorld world = new(options.Seed);
             Refusal refusal = DataFolder.Claim(folder, world);
-            if (refusal.IsRefused || !ChainSession.TryOpen(world, folder, options.Workers, isReader: false, out ChainSession? session, out refusal))
+            if (refusal.IsRefused || !ChainSession.TryOpen(world, folder, options.Workers, isReader: false, out ChainSession? session, out refusal, options.Jit))
             {
                 return terminal.Fail(refusal);
             }

@@ -38,7 +38,7 @@ internal static class RunJob
                 return terminal.Fail(refusal);
             }
 
-            if (!ChainSession.TryOpen(world, folder, options.Workers, isReader: false, out ChainSession? session, out refusal))
+            if (!ChainSession.TryOpen(world, folder, options.Workers, isReader: false, out ChainSession? session, out refusal, options.Jit))
             {
                 return terminal.Fail(refusal, ExitCodeOf(refusal));
             }

@@ -35,7 +35,7 @@ internal sealed class Node : IDisposable
         _time = time;
         _folder = folder;
         _workers = workers;
-        _engine = new ParallelEngine(time, workers);
+        _engine = new ParallelEngine(time, workers, jit: JitMode.Off);         // a seed replays every step: no thread beside ours
         (_store, Chain) = Open();
     }
 

@@ -44,7 +44,7 @@ public sealed partial class StateStore
             }
 
             RequireLogReaches(log, checkpoints);
-            Recovered recovered = Recover(log, checkpoints, notes, anyDamaged);
+            Recovered recovered = Recover(options, log, checkpoints, notes, anyDamaged);
             table = recovered.Table;
             StateStore store = new(options, held, log, checkpoints, recovered, notes);
             opened = true;
@@ -106,7 +106,7 @@ public sealed partial class StateStore
         }
     }
 
-    private static Recovered Recover(BlockLog log, Checkpoints checkpoints, List<string> notes, bool anyDamaged)
+    private static Recovered Recover(StateStoreOptions options, BlockLog log, Checkpoints checkpoints, List<string> notes, bool anyDamaged)
     {
         foreach (Manifest manifest in checkpoints.Kept.ToArray())
         {
@@ -133,6 +133,6 @@ public sealed partial class StateStore
                 RefusalCode.StoreCheckpointsDamaged, $"There is no checkpoint, and the block log begins at block {log.First} instead of 0.");
         }
 
-        return new Recovered(checkpoints.CreateTable(0, out uint number), number, MerkleTree.Empty, null);
+        return new Recovered(checkpoints.CreateTable(0, out uint number), number, MerkleTree.Create(new StateTreeHash(options.Hashing), options.Jobs), null);
     }
 }

@@ -34,11 +34,7 @@ public sealed partial class StateStore : IStateStore
     private BlockRecord? _last;
     private Height? _checkpointed;
     private int _sinceCheckpoint;
-    private const int LeafBatch = 256;
-
-    private readonly Bytes32[] _leafPairs = new Bytes32[2 * LeafBatch];
-    private readonly Bytes32[] _leaves = new Bytes32[LeafBatch];
-    private LeafChange[] _changes = [];
+    private PathChange[] _changes = [];
     private bool _latched;
     private bool _disposed;
 
@@ -134,7 +130,7 @@ public sealed partial class StateStore : IStateStore
     public byte[] Prove(in StateKey key)
     {
         RequireUsable();
-        return MerkleProof.Prove(_base.Tree, key, other =>
+        return MerkleProver.Prove(_base.Tree, key, other =>
         {
             byte[] value = new byte[StateLimits.MaxRecordBytes];
             int length = ReadAccepted(other, value);
@@ -208,35 +204,17 @@ public sealed partial class StateStore : IStateStore
         ReadOnlySpan<DiffEntry> entries = diff.Entries;
         if (_changes.Length < entries.Length)
         {
-            _changes = new LeafChange[Math.Max(entries.Length, _changes.Length * 2)];
+            _changes = new PathChange[Math.Max(entries.Length, _changes.Length * 2)];
         }
 
-        for (int start = 0; start < entries.Length; start += LeafBatch)
-        {
-            int count = Math.Min(LeafBatch, entries.Length - start);
-            HashLeaves(diff, entries.Slice(start, count), _changes.AsSpan(start, count));
-        }
-
-        return tree.Update(Hashing, _changes.AsSpan(0, entries.Length));
-    }
-
-    private void HashLeaves(StateDiff diff, ReadOnlySpan<DiffEntry> entries, Span<LeafChange> changes)
-    {
-        Span<Bytes32> pairs = _leafPairs.AsSpan(0, 2 * entries.Length);
-        Span<Bytes32> leaves = _leaves.AsSpan(0, entries.Length);
         for (int i = 0; i < entries.Length; i++)
         {
             ref readonly DiffEntry entry = ref entries[i];
             Invariant.Audit(Hashing.KeyOf(entry.Program, entry.LocalKey) == entry.Key);
-            pairs[2 * i] = entry.Key.Value;
-            pairs[(2 * i) + 1] = entry.IsTombstone ? Bytes32.Zero : Hashing.ValueHash(diff.ValueOf(entry));
+            _changes[i] = new PathChange(entry.Key, entry.IsTombstone ? default : Hashing.ValueHash(diff.ValueOf(entry)));
         }
 
-        Hashing.Leaves(pairs, leaves);
-        for (int i = 0; i < entries.Length; i++)
-        {
-            changes[i] = new LeafChange(entries[i].Key, entries[i].IsTombstone ? StateHashing.Empty : leaves[i]);
-        }
+        return tree.Update(_changes.AsMemory(0, entries.Length));
     }
 
     private Height NextHeight => _last is { } last ? last.Height.Next : _log.First;
@@ -249,6 +227,7 @@ public sealed partial class StateStore : IStateStore
         Acceptances++;
         Guarded("Applying a block to the state table", () => ApplyToTable(diff));           // S2
         block.BecomeBase();
+        block.Tree.BecomeBase();
 
         _sinceCheckpoint++;
         if (_options.CheckpointEveryBlocks > 0 && _sinceCheckpoint >= _options.CheckpointEveryBlocks)

@@ -17,6 +17,9 @@ public sealed record StateStoreOptions
     /// <summary>The disk under the block log, the manifests and all syncs. FASTER's own files are always on this machine's disk.</summary>
     public IFileSystem Files { get; init; } = DiskFileSystem.Instance;
 
+    /// <summary>Runs the jobs of a root computation, for example on a pool of workers; null: one after the other on the caller.</summary>
+    public RunJobs? Jobs { get; init; }
+
     /// <summary>A checkpoint follows every so many accepted blocks; 0: only on demand and on a clean stop.</summary>
     public int CheckpointEveryBlocks { get; init; } = 256;
 

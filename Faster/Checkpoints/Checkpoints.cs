@@ -95,7 +95,7 @@ internal sealed class Checkpoints
     public bool TryRecover(Manifest manifest, List<string> notes, out FasterTable? table, out MerkleTree tree)
     {
         table = null;
-        tree = MerkleTree.Empty;
+        tree = MerkleTree.Create(new StateTreeHash(_options.Hashing), _options.Jobs);
         string? problem = null;
         try
         {
@@ -112,7 +112,7 @@ internal sealed class Checkpoints
             if (problem is null)
             {
                 table = FasterTable.Recover(folder, manifest.Shape, _bucketSalt, manifest.Token);
-                tree = Rebuild(table, _options.Hashing);
+                tree = Rebuild(table, _options);
                 StateRoot root = _options.Hashing.Root(tree.Hash);
                 problem = root == manifest.Root && tree.Count == manifest.Records
                     ? null
@@ -189,9 +189,10 @@ internal sealed class Checkpoints
         }
     }
 
-    private static MerkleTree Rebuild(FasterTable table, StateHashing hashing)
+    private static MerkleTree Rebuild(FasterTable table, StateStoreOptions options)
     {
-        List<LeafChange> leaves = [];
+        StateHashing hashing = options.Hashing;
+        List<PathChange> leaves = [];
         foreach (StateKey key in table.ScanKeys())
         {
             if (!table.ReadStored(key, out ReadOnlySpan<byte> stored, out _))
@@ -205,11 +206,10 @@ internal sealed class Checkpoints
                 throw StoreFault.Of(RefusalCode.StoreReadFailed, $"The record of key {key} does not stand under its own key.");
             }
 
-            leaves.Add(new LeafChange(key, hashing.Leaf(key, hashing.ValueHash(record))));
+            leaves.Add(new PathChange(key, hashing.ValueHash(record)));
         }
 
-        leaves.Sort(static (a, b) => a.Path.CompareTo(b.Path));
-        return MerkleTree.Empty.Update(hashing, System.Runtime.InteropServices.CollectionsMarshal.AsSpan(leaves));
+        return MerkleTree.Build(new StateTreeHash(hashing), leaves.ToArray(), options.Jobs);
     }
 
     private bool IsWorthRewriting(FasterTable table, MerkleTree tree, long rewrittenTail)

@@ -1,176 +1,182 @@
-// What convinces somebody who knows only a state root: that a key has this value, or that it has none.
+// What convinces somebody who knows only a state root: that inside some ranges of paths the keys are exactly these.
 //
-//   siblings  hashes beside the path, from the top down
-//   end       the key's own leaf (inclusion); nothing, or the leaf of another key on the same path (exclusion)
+//   one key present   the range [key, key] holds it, with this value        one key absent   [key, key] holds nothing
+//   many keys         one such range for each, ascending                    a range          [low, high] holds these and no others
 //
-// Why an exclusion holds: in the canonical shape a subtree with one key is that key's leaf, so if the place where
-// the path ends is empty or is another key's leaf, no third key can stand there.
+// The proof is the tree, cut off where nothing was asked. Walked from the top, left before right, a node of which the path
+// interval is
+//   outside all ranges    one bit: 0 nothing there, 1 something, whose hash is given
+//   inside one range      no bit: it is what the claimed keys make it, by the definition of the tree
+//   neither               two bits: 0 nothing, 1 a leaf (the claimed key there, or else a key outside the ranges, which is
+//                         given), 2 a node, with both its children following
 //
-// Encoding: u16 sibling count | bitmap of the non-empty ones | those | u8 end (0 empty, 1 own leaf, 2 other leaf)
-//           | for 2: path 32, value hash 32.
-// The verifier never throws, whatever the bytes: it bounds the depth at 256, refuses trailing bytes and shapes that are
-// not canonical, and gets the kind of the end by computing it, never by being told.
+// Encoding: u8 profile version | u32 length of the bits in bytes | bits, the first in the top of byte 0, padded with zeros
+//           | 32 bytes for each hash, 64 (path, value hash) for each other leaf, in the order of the walk.
 //
-// Cost: one hash per level, about log2(keys).   Threading: immutable.
+// Why it convinces: leaf and node have different keys, so no hash is both; a canonical tree has no node over nothing and
+// a leaf, and a proof that shows one is refused. Where the walk ends in nothing or in another key's leaf, no third
+// key can stand. There is one encoding for a tree and a question: every bit is either forced or under the root.
+//
+// Decoding never throws: each step down takes a bit from the proof or a claimed key, no walk goes deeper than 256.
+//
+// Cost: a hash per node on the way, about log2(keys) for one key.   Threading: pure.
 
 using System;
-using System.Collections.Generic;
 using ParallelVm.Primitives;
 using ParallelVm.Primitives.State;
 
 namespace ParallelVm.Faster;
 
-/// <summary>Proofs of single keys against a state root.</summary>
+/// <summary>Paths from <paramref name="Low"/> to <paramref name="High"/>, both included.</summary>
+public readonly record struct PathRange(StateKey Low, StateKey High);
+
+/// <summary>A key that is claimed to be there.</summary>
+public readonly record struct LeafClaim(StateKey Path, Bytes32 ValueHash);
+
+/// <summary>Verifies proofs. It needs a root and the bytes, and nothing of a tree.</summary>
 public static class MerkleProof
 {
-    private const int MaxDepth = 256;
-
-    private enum End : byte
-    {
-        Empty = 0,
-        OwnLeaf = 1,
-        OtherLeaf = 2,
-    }
-
-    /// <summary>Proves what the tree holds at a path.</summary>
-    /// <param name="valueHashOf">Gives the value hash of a key that the tree holds: asked at most once, for the other leaf.</param>
-    /// <returns>The encoded proof, of inclusion or of exclusion.</returns>
-    public static byte[] Prove(MerkleTree tree, in StateKey path, Func<StateKey, Bytes32> valueHashOf)
-    {
-        ArgumentNullException.ThrowIfNull(tree);
-        ArgumentNullException.ThrowIfNull(valueHashOf);
-        List<Bytes32> siblings = [];
-        MerkleNode? node = tree.Top;
-        while (node is MerkleInner inner)
-        {
-            bool right = path.Value.Bit(siblings.Count);
-            siblings.Add((right ? inner.Left : inner.Right)?.Hash ?? StateHashing.Empty);
-            node = right ? inner.Right : inner.Left;
-        }
-
-        CanonicalWriter writer = new();
-        writer.WriteU16((ushort)siblings.Count);
-        Span<byte> bitmap = writer.Reserve((siblings.Count + 7) / 8);
-        bitmap.Clear();
-        for (int i = 0; i < siblings.Count; i++)
-        {
-            bitmap[i / 8] |= (byte)(siblings[i] == StateHashing.Empty ? 0 : 0x80 >> (i % 8));
-        }
-
-        foreach (Bytes32 sibling in siblings)
-        {
-            if (sibling != StateHashing.Empty)
-            {
-                writer.WriteBytes32(sibling);
-            }
-        }
-
-        if (node is not MerkleLeaf leaf)
-        {
-            writer.WriteU8((byte)End.Empty);
-        }
-        else if (leaf.Path == path)
-        {
-            writer.WriteU8((byte)End.OwnLeaf);
-        }
-        else
-        {
-            writer.WriteU8((byte)End.OtherLeaf);
-            writer.WriteBytes32(leaf.Path.Value);
-            writer.WriteBytes32(valueHashOf(leaf.Path));
-        }
-
-        return writer.ToArray();
-    }
+    /// <summary>The deepest node: below 256 bits there is one path.</summary>
+    internal const int MaxDepth = 256;
 
     /// <summary>Checks that under <paramref name="root"/> the key has exactly this value.</summary>
     public static bool VerifyPresent(StateHashing hashing, StateRoot root, in StateKey path, ReadOnlySpan<byte> value, ReadOnlySpan<byte> proof)
     {
         ArgumentNullException.ThrowIfNull(hashing);
         return value.Length <= StateLimits.MaxRecordBytes
-            && Verify(hashing, root, path, hashing.Leaf(path, hashing.ValueHash(value)), proof);
+            && Verify(hashing, root, [new PathRange(path, path)], [new LeafClaim(path, hashing.ValueHash(value))], proof);
     }
 
     /// <summary>Checks that under <paramref name="root"/> there is no such key.</summary>
-    public static bool VerifyAbsent(StateHashing hashing, StateRoot root, in StateKey path, ReadOnlySpan<byte> proof)
+    public static bool VerifyAbsent(StateHashing hashing, StateRoot root, in StateKey path, ReadOnlySpan<byte> proof) =>
+        Verify(hashing, root, [new PathRange(path, path)], [], proof);
+
+    /// <summary>Checks that of these paths exactly the claimed ones are there.</summary>
+    /// <param name="paths">Strictly ascending.</param>
+    /// <param name="claims">Strictly ascending, each one of the paths.</param>
+    public static bool VerifyMany(
+        StateHashing hashing, StateRoot root, ReadOnlySpan<StateKey> paths, ReadOnlySpan<LeafClaim> claims, ReadOnlySpan<byte> proof) =>
+        Verify(hashing, root, RangesOf(paths), claims, proof);
+
+    /// <summary>Checks that between <paramref name="low"/> and <paramref name="high"/>, both included, there are exactly the claimed keys.</summary>
+    /// <param name="claims">Strictly ascending.</param>
+    public static bool VerifyRange(
+        StateHashing hashing, StateRoot root, in StateKey low, in StateKey high, ReadOnlySpan<LeafClaim> claims, ReadOnlySpan<byte> proof) =>
+        Verify(hashing, root, [new PathRange(low, high)], claims, proof);
+
+    /// <summary>Checks against the state root.</summary>
+    public static bool Verify(
+        StateHashing hashing, StateRoot root, ReadOnlySpan<PathRange> ranges, ReadOnlySpan<LeafClaim> claims, ReadOnlySpan<byte> proof)
     {
         ArgumentNullException.ThrowIfNull(hashing);
-        return Verify(hashing, root, path, StateHashing.Empty, proof);
+        return TryComputeRoot(new StateTreeHash(hashing), ranges, claims, proof, out Bytes32 treeRoot) && hashing.Root(treeRoot) == root;
     }
 
-    private static bool Verify(StateHashing hashing, StateRoot root, in StateKey path, in Bytes32 ownLeaf, ReadOnlySpan<byte> proof)
+    /// <summary>The root of the tree that a proof shows.</summary>
+    /// <param name="ranges">What was asked: ascending, apart from each other.</param>
+    /// <param name="claims">The keys inside the ranges, strictly ascending.</param>
+    /// <returns>False when the question or the proof is not well formed.</returns>
+    public static bool TryComputeRoot(
+        ITreeHash hash, ReadOnlySpan<PathRange> ranges, ReadOnlySpan<LeafClaim> claims, ReadOnlySpan<byte> proof, out Bytes32 treeRoot)
     {
+        ArgumentNullException.ThrowIfNull(hash);
+        treeRoot = default;
         CanonicalReader reader = new(proof);
-        int depth = reader.ReadU16();
-        if (depth > MaxDepth)
+        if (!AreApart(ranges) || !AreInside(claims, ranges) || reader.ReadU8() != hash.Version)
         {
             return false;
         }
 
-        ReadOnlySpan<byte> bitmap = reader.ReadBytes((depth + 7) / 8);
-        if (!reader.Ok || (depth % 8 != 0 && (bitmap[^1] & (0xFF >> (depth % 8))) != 0))
+        ReadOnlySpan<byte> bits = reader.ReadCounted(proof.Length);
+        if (!reader.Ok)
         {
-            return false;   // bits behind the last level: not canonical
+            return false;
         }
 
-        Span<Bytes32> siblings = stackalloc Bytes32[MaxDepth];
-        for (int i = 0; i < depth; i++)
+        ProofWalk walk = new(hash, bits, proof[reader.Position..]);
+        bool whole = walk.TryNode(0, Bytes32.Zero, Ones, ranges, claims, out treeRoot, out _) && walk.IsAtEnd;
+        return whole;
+    }
+
+    /// <summary>A range of one path for each.</summary>
+    internal static PathRange[] RangesOf(ReadOnlySpan<StateKey> paths)
+    {
+        PathRange[] ranges = new PathRange[paths.Length];
+        for (int i = 0; i < ranges.Length; i++)
         {
-            bool present = (bitmap[i / 8] & (0x80 >> (i % 8))) != 0;
-            siblings[i] = present ? reader.ReadBytes32() : StateHashing.Empty;
-            if (present && siblings[i] == StateHashing.Empty)
+            ranges[i] = new PathRange(paths[i], paths[i]);
+        }
+
+        return ranges;
+    }
+
+    /// <summary>The last path of all.</summary>
+    internal static Bytes32 Ones => new(ulong.MaxValue, ulong.MaxValue, ulong.MaxValue, ulong.MaxValue);
+
+    /// <summary>Ranges are ascending and share no path.</summary>
+    internal static bool AreApart(ReadOnlySpan<PathRange> ranges)
+    {
+        for (int i = 0; i < ranges.Length; i++)
+        {
+            if (ranges[i].Low.CompareTo(ranges[i].High) > 0 || (i > 0 && ranges[i - 1].High.CompareTo(ranges[i].Low) >= 0))
             {
                 return false;
             }
         }
 
-        if (!TryReadEnd(hashing, ref reader, path, ownLeaf, depth, out Bytes32 hash) || !reader.TryEnd(out _))
-        {
-            return false;
-        }
-
-        // M1: a leaf stands beside something; a place left empty stands beside an inner node, which its hash cannot show,
-        // but the root can: no canonical tree has that hash otherwise.
-        if (depth > 0 && siblings[depth - 1] == StateHashing.Empty)
-        {
-            return false;
-        }
-
-        for (int i = depth - 1; i >= 0; i--)
-        {
-            hash = path.Value.Bit(i) ? hashing.Node(siblings[i], hash) : hashing.Node(hash, siblings[i]);
-        }
-
-        return hashing.Root(hash) == root;
+        return true;
     }
 
-    /// <summary>The hash at the end of the path; false when the end does not answer the question asked.</summary>
-    private static bool TryReadEnd(
-        StateHashing hashing, ref CanonicalReader reader, in StateKey path, in Bytes32 ownLeaf, int depth, out Bytes32 hash)
+    /// <summary>The ranges that meet [low, high].</summary>
+    internal static ReadOnlySpan<PathRange> Meeting(ReadOnlySpan<PathRange> ranges, scoped in Bytes32 low, scoped in Bytes32 high)
     {
-        bool asksPresent = ownLeaf != StateHashing.Empty;
-        hash = StateHashing.Empty;
-        switch ((End)reader.ReadU8())
+        int first = 0;
+        while (first < ranges.Length && ranges[first].High.Value.CompareTo(low) < 0)
         {
-            case End.Empty:
-                return reader.Ok && !asksPresent;
-            case End.OwnLeaf:
-                hash = ownLeaf;
-                return reader.Ok && asksPresent;
-            case End.OtherLeaf:
-                StateKey other = new(reader.ReadBytes32());
-                hash = hashing.Leaf(other, reader.ReadBytes32());
-                return reader.Ok && !asksPresent && other != path && SharesBits(other, path, depth);
-            default:
+            first++;
+        }
+
+        int end = first;
+        while (end < ranges.Length && ranges[end].Low.Value.CompareTo(high) <= 0)
+        {
+            end++;
+        }
+
+        return ranges[first..end];
+    }
+
+    /// <summary>One of the ranges that meet [low, high] contains it.</summary>
+    internal static bool Covers(ReadOnlySpan<PathRange> meeting, in Bytes32 low, in Bytes32 high) =>
+        meeting.Length == 1 && meeting[0].Low.Value.CompareTo(low) <= 0 && meeting[0].High.Value.CompareTo(high) >= 0;
+
+    /// <summary>The path interval of a node's right child begins here; its left child's ends just before.</summary>
+    internal static Bytes32 WithBit(in Bytes32 value, int bit, bool one)
+    {
+        ulong mask = 1UL << (63 - (bit & 63));
+        int word = bit >> 6;
+        return new Bytes32(
+            Set(value.W0, word == 0, mask, one), Set(value.W1, word == 1, mask, one),
+            Set(value.W2, word == 2, mask, one), Set(value.W3, word == 3, mask, one));
+
+        static ulong Set(ulong word, bool here, ulong mask, bool one) => !here ? word : one ? word | mask : word & ~mask;
+    }
+
+    private static bool AreInside(ReadOnlySpan<LeafClaim> claims, ReadOnlySpan<PathRange> ranges)
+    {
+        int range = 0;
+        for (int i = 0; i < claims.Length; i++)
+        {
+            if (i > 0 && claims[i - 1].Path.CompareTo(claims[i].Path) >= 0)
+            {
                 return false;
-        }
-    }
+            }
 
-    private static bool SharesBits(in StateKey a, in StateKey b, int bits)
-    {
-        for (int i = 0; i < bits; i++)
-        {
-            if (a.Value.Bit(i) != b.Value.Bit(i))
+            while (range < ranges.Length && ranges[range].High.CompareTo(claims[i].Path) < 0)
+            {
+                range++;
+            }
+
+            if (range == ranges.Length || ranges[range].Low.CompareTo(claims[i].Path) > 0)
             {
                 return false;
             }

@@ -3,21 +3,19 @@
 //   no key -> empty (32 zero bytes)      one key -> its leaf hash, at the shallowest place
 //   more   -> node(left, right), split by the next bit of the path; one side may be empty, but never beside a leaf
 //
-// A tree is a value. Update copies the nodes on the touched paths and shares the rest, so each processing block
-// owns a tree of its own for the price of its changes, and rejecting a block is dropping a reference.
+// A tree is a value: Update gives another one, and any number of them can stand on the same base, like the processing
+// blocks that they belong to. There is one memory below them (WorkingTree), which holds one of them at a time and the
+// differences to the others; asking a tree something moves the memory to it first. A chain that grows at its tip
+// never moves back, and a sibling costs what differs.
 //
 // Invariants
 //   M1  an inner node has at least two keys below it: never {empty, empty}, {empty, leaf}
-//   M2  the hash is a function of the key set alone: not of the order or the batches in which keys came
+//   M2  the hash is a function of the key set alone: not of the order or the batches in which keys came, nor of workers
 //   M3  an update that changes nothing returns the same object
+//   M4  a tree is used only while it stands on the base, see BecomeBase
 //
-// An update has two passes. The first copies paths, top down, and notes each new inner node under its depth; the second
-// hashes the notes from the deepest level up, eight nodes at a time, because nodes of one level do not need each other.
-//
-// Cost: about log2(keys / changes) + 2 node hashes per changed key and one allocation per hash; O(changes) extra depth
-// only for paths that share long prefixes. Memory: about 150 bytes per key.
-// Recursion goes as deep as a shared prefix, at most 256 frames.
-// Threading: immutable once Update has returned it, so any number of readers.
+// Cost: about log2(keys / changes) + 2 node hashes per changed key; 70 to 95 bytes of memory per key.
+// Threading: one caller at a time for all trees of a base; Update hands its work to up to 64 jobs.
 
 using System;
 using ParallelVm.Primitives;
@@ -25,107 +23,107 @@ using ParallelVm.Primitives.State;
 
 namespace ParallelVm.Faster;
 
-/// <summary>A change to one path: a new leaf hash, or <see cref="StateHashing.Empty"/> to delete.</summary>
+/// <summary>A change to one path: a new value hash, or zero to delete.</summary>
 /// <param name="Path">Path of the key.</param>
-/// <param name="Leaf">Leaf hash that commits to path and value; zero deletes.</param>
-public readonly record struct LeafChange(StateKey Path, Bytes32 Leaf)
+/// <param name="ValueHash">Hash of the value; the leaf commits to it and to the path. Zero deletes.</param>
+public readonly record struct PathChange(StateKey Path, Bytes32 ValueHash)
 {
     /// <summary>The key is removed.</summary>
-    public bool IsDelete => Leaf == StateHashing.Empty;
+    public bool IsDelete => ValueHash == default;
 }
 
-/// <summary>A node: leaf or inner. Immutable outside the update that makes it.</summary>
-internal abstract class MerkleNode
-{
-    public Bytes32 Hash;
-}
+/// <summary>Calls <paramref name="job"/> for 0 .. <paramref name="count"/> - 1, each once, in any order, on any threads, and returns
+/// when all have returned.</summary>
+public delegate void RunJobs(int count, Action<int> job);
 
-/// <summary>A subtree with one key.</summary>
-internal sealed class MerkleLeaf : MerkleNode
-{
-    public readonly StateKey Path;
-
-    public MerkleLeaf(in LeafChange change)
-    {
-        Path = change.Path;
-        Hash = change.Leaf;
-    }
-}
-
-/// <summary>A subtree with two keys or more.</summary>
-internal sealed class MerkleInner(MerkleNode? left, MerkleNode? right) : MerkleNode
-{
-    public readonly MerkleNode? Left = left;
-    public readonly MerkleNode? Right = right;
-}
-
-/// <summary>An immutable tree of leaf hashes.</summary>
+/// <summary>A set of keys with their leaf hashes.</summary>
 public sealed class MerkleTree
 {
-    /// <summary>The tree without keys.</summary>
-    public static readonly MerkleTree Empty = new(null, 0);
-
-    private MerkleTree(MerkleNode? top, long count)
+    internal MerkleTree(WorkingTree working, MerkleTree? parent, TreeUndo? undo, Bytes32 hash, long count)
     {
-        Top = top;
+        Working = working;
+        Parent = parent;
+        Undo = undo;
+        Generation = parent is null ? 0 : parent.Generation + 1;
+        Hash = hash;
         Count = count;
     }
-
-    /// <summary>The highest node; null in the empty tree.</summary>
-    internal MerkleNode? Top { get; }
 
     /// <summary>Number of keys.</summary>
     public long Count { get; }
 
-    /// <summary>Hash of the whole tree; zero when empty. The state root is <see cref="StateHashing.Root"/> of it.</summary>
-    public Bytes32 Hash => Top?.Hash ?? StateHashing.Empty;
+    /// <summary>Hash of the whole tree. The state root is <see cref="StateHashing.Root"/> of it.</summary>
+    public Bytes32 Hash { get; }
+
+    /// <summary>Bytes of memory under this tree and all others of its base, undo logs not counted.</summary>
+    public long MemoryBytes => Working.MemoryBytes;
+
+    /// <summary>The memory that it shares with its relatives.</summary>
+    internal WorkingTree Working { get; }
+
+    /// <summary>The tree that this one was made from; null for the base.</summary>
+    internal MerkleTree? Parent { get; private set; }
+
+    /// <summary>The way between parent and this; null for the base.</summary>
+    internal TreeUndo? Undo { get; private set; }
+
+    /// <summary>Updates since the first tree.</summary>
+    internal long Generation { get; }
+
+    /// <summary>The tree without keys, on memory of its own.</summary>
+    /// <param name="hash">The hash profile.</param>
+    /// <param name="jobs">Runs the jobs of an update; null runs them one after the other on the caller.</param>
+    public static MerkleTree Create(ITreeHash hash, RunJobs? jobs = null)
+    {
+        ArgumentNullException.ThrowIfNull(hash);
+        return new WorkingTree(hash, jobs).Base;
+    }
+
+    /// <summary>The tree of these keys.</summary>
+    /// <param name="changes">In any order, no path twice, no deletions. Reordered by the call.</param>
+    /// <param name="jobs">As in <see cref="Create"/>.</param>
+    /// <param name="hash">The hash profile.</param>
+    /// <exception cref="InvariantException">A path occurs twice.</exception>
+    public static MerkleTree Build(ITreeHash hash, Memory<PathChange> changes, RunJobs? jobs = null)
+    {
+        ArgumentNullException.ThrowIfNull(hash);
+        WorkingTree working = new(hash, jobs);
+        working.Build(changes);
+        return working.Base;
+    }
 
     /// <summary>The tree after a batch of changes.</summary>
-    /// <param name="hashing">The chain's hashing.</param>
     /// <param name="changes">Strictly ascending by path. Deleting a key that is absent changes nothing.</param>
-    /// <exception cref="InvariantException">A path occurs twice or out of order.</exception>
-    public MerkleTree Update(StateHashing hashing, ReadOnlySpan<LeafChange> changes)
-    {
-        ArgumentNullException.ThrowIfNull(hashing);
-        for (int i = 1; i < changes.Length; i++)
-        {
-            Invariant.Require(changes[i - 1].Path.CompareTo(changes[i].Path) < 0);
-        }
+    /// <exception cref="InvariantException">A path occurs twice or out of order, or this tree no longer stands on the base.</exception>
+    public MerkleTree Update(ReadOnlyMemory<PathChange> changes) => Working.Update(this, changes);
 
-        PathCopy copy = new(Count);
-        MerkleNode? top = copy.Update(Top, changes, 0);
-        copy.HashLevels(hashing);
-        return ReferenceEquals(top, Top) ? this : new MerkleTree(top, copy.Count);                         // M3
-    }
+    /// <summary>Makes this tree the base: what it was made from and what stands beside it is dead, what stands on it lives on.</summary>
+    /// <exception cref="InvariantException">Its parent is not the base.</exception>
+    public void BecomeBase() => Working.Rebase(this);
 
     /// <summary>The leaf hash of a key.</summary>
     /// <returns>False when the tree has no such key.</returns>
     public bool TryFind(in StateKey path, out Bytes32 leaf)
     {
-        MerkleNode? node = Top;
-        for (int depth = 0; node is MerkleInner inner; depth++)
-        {
-            node = path.Value.Bit(depth) ? inner.Right : inner.Left;
-        }
-
-        bool found = node is MerkleLeaf end && end.Path == path;
-        leaf = found ? node!.Hash : StateHashing.Empty;
-        return found;
+        Working.MoveTo(this);
+        return Working.ShardAt(Shard.Of(path)).TryFind(path.Value, out leaf);
     }
 
-    /// <summary>Calls back for every path, ascending.</summary>
-    internal void Visit(Action<StateKey> visitor) => Visit(Top, visitor);
-
-    private static void Visit(MerkleNode? node, Action<StateKey> visitor)
+    /// <summary>Calls back for every path, ascending. The callback does not touch any tree of this base.</summary>
+    internal void Visit(Action<StateKey> visitor)
     {
-        if (node is MerkleInner inner)
+        Working.MoveTo(this);
+        for (int i = 0; i < Shard.Count; i++)
         {
-            Visit(inner.Left, visitor);
-            Visit(inner.Right, visitor);
+            Shard shard = Working.ShardAt(i);
+            shard.Visit(shard.Root.Slot, visitor);
         }
-        else if (node is MerkleLeaf leaf)
-        {
-            visitor(leaf.Path);
-        }
+    }
+
+    /// <summary>Forgets what was before.</summary>
+    internal void CutOff()
+    {
+        Parent = null;
+        Undo = null;
     }
 }

@@ -1,8 +1,11 @@
 // Suite "state". Question: what does keeping the state cost, in memory, in time and on disk?
 // Decides: the shape of the tree (docs/adr), worker counts, and how often to checkpoint.
 //
-//   root.U.N    root after U changed values in a tree of N keys, leaves hashed from value hashes, in ms, one worker
-//   root.U.N.w2 the same with two workers; its twin is the row of one worker
+//   root.U.N       root after U changed values in a tree of N keys: leaves hashed from value hashes, tree updated, made the
+//                  base; in ms, one worker
+//   root.U.N.w2    the same with two workers; its twin is the row of one worker
+//   build.perKey   a tree of 2^24 keys from unsorted paths and value hashes, one worker, in ns per key
+//   memory.perKey  bytes of tree per key at 2^20 keys, and at 2^24
 //
 // Rows of the store itself are in StateSuite.Store.cs.
 //
@@ -10,6 +13,7 @@
 
 using System;
 using System.Collections.Generic;
+using ParallelVm.Engine;
 using ParallelVm.Faster;
 using ParallelVm.Loadtest.Cli;
 using ParallelVm.Loadtest.Reports;
@@ -30,40 +34,93 @@ internal static partial class StateSuite
     public static BenchReport Run(BenchOptions options, Action<int> progress)
     {
         List<BenchRow> rows = [];
-        RootBench small = new(20);
-        rows.Add(new BenchRow("root.1k.2^20", "ms", "", () => small.Measure(1_000)));
-        rows.Add(new BenchRow("root.10k.2^20", "ms", "", () => small.Measure(10_000)));
+        using WorkerPool pool = new(2);
+        AddRootRows(rows, pool);
         return BenchRunner.Run(Name, rows, options.Runs, EnvironmentProbe.Read(), progress);
     }
 
-    /// <summary>One tree of 2^bits keys that is changed again and again.</summary>
-    private sealed class RootBench(int bits)
+    private static void AddRootRows(List<BenchRow> rows, WorkerPool pool)
     {
+        RootBench small = new(20, pool);
+        RootBench large = new(24, pool);
+        foreach ((string name, RootBench tree, int changes) in new[]
+        {
+            ("root.1k.2^20", small, 1_000), ("root.10k.2^20", small, 10_000), ("root.100k.2^24", large, 100_000), ("root.1m.2^24", large, 1_000_000),
+        })
+        {
+            rows.Add(new BenchRow(name, "ms", "", () => tree.Measure(changes, workers: 1)));
+            rows.Add(new BenchRow(name + ".w2", "ms", name, () => tree.Measure(changes, workers: 2)));
+        }
+
+        rows.Add(new BenchRow("build.perKey", "ns", "", large.MeasureBuild));
+        rows.Add(new BenchRow("memory.perKey.2^20", "B", "", () => small.BytesPerKey));
+        rows.Add(new BenchRow("memory.perKey", "B", "", () => large.BytesPerKey));
+    }
+
+    /// <summary>One tree of 2^bits keys that is changed again and again, by one worker or two.</summary>
+    private sealed class RootBench(int bits, WorkerPool pool)
+    {
+        private readonly StateTreeHash _hash = new(Hashing);
         private readonly SeededRandom _random = new(20);
+        private int _workers = 1;
+        private double _nsPerKey;
         private MerkleTree? _tree;
 
-        public double Measure(int changes)
+        public double BytesPerKey => (double)Tree.MemoryBytes / Tree.Count;
+
+        private MerkleTree Tree => _tree ??= Build();
+
+        public double MeasureBuild()
         {
-            _tree ??= MerkleTree.Empty.Update(Hashing, Sorted(1 << bits, everyKey: true));
-            LeafChange[] batch = Sorted(changes, everyKey: false);
+            _tree = null;
+            _ = Tree;
+            return _nsPerKey;
+        }
+
+        public double Measure(int changes, int workers)
+        {
+            MerkleTree tree = Tree;
+            PathChange[] batch = Batch(changes);
+            _workers = workers;
             long start = TimeProvider.System.GetTimestamp();
-            _tree = _tree.Update(Hashing, batch);
+            _tree = tree.Update(batch);
+            _tree.BecomeBase();
             return TimeProvider.System.GetElapsedTime(start).TotalMilliseconds;
         }
 
-        private LeafChange[] Sorted(int count, bool everyKey)
+        private MerkleTree Build()
         {
-            SortedDictionary<StateKey, LeafChange> chosen = [];
-            for (int i = 0; chosen.Count < count; i++)
+            PathChange[] keys = new PathChange[1 << bits];
+            for (int i = 0; i < keys.Length; i++)
             {
-                int index = everyKey ? i : _random.Next(1 << bits);
-                StateKey path = Hashing.KeyOf(ProgramId.Native, new LocalKey(new Bytes32(0, 0, 0, (ulong)index)));
-                chosen[path] = new LeafChange(path, new Bytes32(_random.NextU64(), 1, 1, 1));
+                keys[i] = new PathChange(PathAt(i), AnyHash());
             }
 
-            LeafChange[] sorted = new LeafChange[count];
+            _workers = 1;
+            long start = TimeProvider.System.GetTimestamp();
+            MerkleTree tree = MerkleTree.Build(_hash, keys, (count, job) => pool.For(count, _workers, job));
+            _nsPerKey = TimeProvider.System.GetElapsedTime(start).TotalNanoseconds / keys.Length;
+            return tree;
+        }
+
+        /// <summary>New values for different keys of the tree, sorted by path.</summary>
+        private PathChange[] Batch(int count)
+        {
+            Dictionary<int, PathChange> chosen = [];
+            while (chosen.Count < count)
+            {
+                int index = _random.Next(1 << bits);
+                chosen[index] = new PathChange(PathAt(index), AnyHash());
+            }
+
+            PathChange[] sorted = new PathChange[count];
             chosen.Values.CopyTo(sorted, 0);
+            sorted.AsSpan().Sort(static (a, b) => a.Path.CompareTo(b.Path));
             return sorted;
         }
+
+        private Bytes32 AnyHash() => new(_random.NextU64(), _random.NextU64(), 1, 1);
+
+        private static StateKey PathAt(int index) => Hashing.KeyOf(ProgramId.Native, new LocalKey(new Bytes32(0, 0, 0, (ulong)index)));
     }
 }

@@ -1,0 +1,519 @@
+// One batch of changes on one shard, in two passes.
+//
+//   1  down the pages, with the sorted changes split at each: buckets are merged, pages made and dissolved, kinds settled.
+//      Every node that needs hashing is put on the list of its depth: "hash this pair, write the result into that half".
+//   2  list by list from the deepest up: a depth's nodes do not need each other, so they are hashed in batches.
+//
+// Keys of a bucket have no stored nodes above them; pass 1 lays them out in scratch pairs. Hashes of single leaves are known
+// before pass 1 and never wait for pass 2.
+//
+// Invariants
+//   P1  a node is listed once, after the halves of its pair that pass 1 can know are written
+//   P2  every cell of an existing run is noted in the undo log before it is written, by either pass
+//   P3  runs freed here are not handed out again here, so listed nodes of a page that was dissolved write where nobody reads
+//
+// Cost: one hash per changed node; about one cache line read and noted per level.
+// Recursion goes a frame per page, at most 84, and a frame per shared bit inside a bucket.
+// Threading: one job; reused by the next.
+
+using System;
+using System.Collections.Generic;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using ParallelVm.Primitives;
+using static ParallelVm.Faster.TreePage;
+
+namespace ParallelVm.Faster;
+
+/// <summary>The work of one job; its buffers are kept for the next.</summary>
+internal sealed class ShardUpdate
+{
+    private const int BatchNodes = 128;
+    private const uint InScratch = 1u << 31;
+
+    private readonly Bytes32[] _pairs = new Bytes32[2 * BatchNodes];
+    private readonly Bytes32[] _hashes = new Bytes32[BatchNodes];
+    private readonly NodeList[] _levels = new NodeList[256];
+    private Cell[] _entries = new Cell[256];     // the changes, then what is being merged, as a stack
+    private int _entryCount;
+    private Cell[] _scratch = new Cell[256];     // pairs above the keys of buckets
+    private uint _scratchCount;
+    private long _added;
+    private int _deepest;
+
+    private readonly List<CellRun> _freed = [];
+    private ITreeHash _hash = null!;
+    private Bytes32 _empty;
+    private TreeMemory _memory = null!;
+    private ShardUndo? _undo;
+
+    /// <summary>What became of a subtree.</summary>
+    private struct Outcome
+    {
+        public uint Slot;
+        public NodeKind Kind;
+        public bool Changed;
+
+        /// <summary>Hash of an empty subtree or of a lone leaf; an inner node's comes in pass 2.</summary>
+        public Bytes32 Hash;
+    }
+
+    /// <summary>Nodes of one depth to hash: where the pair is, where the result goes.</summary>
+    private struct NodeList
+    {
+        public (uint Pair, uint Half)[]? Nodes;
+        public int Count;
+    }
+
+    /// <summary>Applies changes.</summary>
+    /// <param name="changes">Strictly ascending, all in this shard.</param>
+    /// <param name="undo">Takes the notes; null when nobody will want the state before.</param>
+    /// <returns>False when nothing changed.</returns>
+    public bool Apply(ITreeHash hash, Shard shard, ReadOnlySpan<PathChange> changes, ShardUndo? undo)
+    {
+        _hash = hash;
+        _empty = hash.Empty;
+        _memory = shard.Memory;
+        _undo = undo;
+        _entryCount = 0;
+        _scratchCount = 0;
+        _deepest = -1;
+        _added = 0;
+        LoadChanges(changes);
+
+        ref ShardRoot root = ref shard.Root;
+        uint slot = root.Slot;
+        Update(slot, Shard.Depth, 0, changes.Length, HalfOf(0, 0), out Outcome outcome);
+        if (outcome.Changed)
+        {
+            Note(0);
+            root = ref shard.Root;       // memory may have moved
+            root.Slot = outcome.Slot;
+            root.Kind = outcome.Kind;
+            root.Keys += _added;
+            root.Hash = outcome.Hash;
+            HashLists();
+        }
+
+        foreach (CellRun run in _freed)
+        {
+            if (undo is null)
+            {
+                _memory.Give(run);
+            }
+            else
+            {
+                undo.Freed.Add(run);
+            }
+        }
+
+        _freed.Clear();
+        return outcome.Changed;
+    }
+
+    /// <summary>Leaves of the changes; zero for a deletion.</summary>
+    private void LoadChanges(ReadOnlySpan<PathChange> changes)
+    {
+        Reserve(changes.Length);
+        for (int start = 0; start < changes.Length; start += BatchNodes)
+        {
+            ReadOnlySpan<PathChange> batch = changes.Slice(start, Math.Min(BatchNodes, changes.Length - start));
+            Span<Bytes32> leaves = _hashes.AsSpan(0, batch.Length);
+            _hash.Leaves(MemoryMarshal.Cast<PathChange, Bytes32>(batch), leaves);
+            for (int i = 0; i < batch.Length; i++)
+            {
+                ref Cell entry = ref _entries[start + i];
+                entry.Left = batch[i].Path.Value;
+                entry.Right = batch[i].IsDelete ? default : leaves[i];
+            }
+        }
+
+        _entryCount = changes.Length;
+    }
+
+    /// <summary>Applies entries [from, to) below a slot.</summary>
+    /// <param name="depth">Number of bits that all paths below share.</param>
+    /// <param name="half">Where the subtree's hash belongs.</param>
+    private void Update(uint slot, int depth, int from, int to, uint half, out Outcome outcome)
+    {
+        if (IsPage(slot))
+        {
+            UpdatePage(FirstCell(slot), depth, from, to, half, out outcome);
+            return;
+        }
+
+        int keys = BucketKeys(slot);
+        uint bucket = FirstCell(slot);
+        int merged = _entryCount;
+        bool otherKeys = Merge(bucket, keys, from, to, out bool otherLeaves);
+        int count = _entryCount - merged;
+        if (!otherKeys && !otherLeaves)
+        {
+            _entryCount = merged;
+            outcome = default;
+            return;
+        }
+
+        if (!otherKeys)
+        {
+            Overwrite(bucket, merged, count);
+            outcome.Slot = slot;
+        }
+        else
+        {
+            if (keys > 0)
+            {
+                _freed.Add(new CellRun(bucket, keys));                                                     // P3
+            }
+
+            _added += count - keys;
+            if (count > BucketMax)
+            {
+                _added -= count;   // they come in once more
+                UpdatePage(NewPage(), depth, merged, _entryCount, half, out outcome);
+                _entryCount = merged;
+                return;
+            }
+
+            outcome.Slot = NewBucket(merged, count);
+        }
+
+        outcome.Kind = List(merged, _entryCount, depth, half, out outcome.Hash);
+        outcome.Changed = true;
+        _entryCount = merged;
+    }
+
+    /// <summary>Merges a bucket with entries [from, to) onto the stack.</summary>
+    /// <returns>True when keys came or went.</returns>
+    private bool Merge(uint bucket, int keys, int from, int to, out bool otherLeaves)
+    {
+        Reserve(keys + to - from);
+        int next = 0;
+        bool otherKeys = false;
+        otherLeaves = false;
+        for (int i = from; i < to; i++)
+        {
+            ref Cell change = ref _entries[i];
+            bool isDelete = change.Right == default;
+            int order = -1;
+            while (next < keys && (order = _memory[bucket + (uint)next].Left.CompareTo(change.Left)) < 0)
+            {
+                _entries[_entryCount++] = _memory[bucket + (uint)next++];
+            }
+
+            if (next < keys && order == 0)
+            {
+                otherKeys |= isDelete;
+                otherLeaves |= _memory[bucket + (uint)next++].Right != change.Right;
+            }
+            else
+            {
+                otherKeys |= !isDelete;
+            }
+
+            if (!isDelete)
+            {
+                _entries[_entryCount++] = change;
+            }
+        }
+
+        while (next < keys)
+        {
+            _entries[_entryCount++] = _memory[bucket + (uint)next++];
+        }
+
+        return otherKeys;
+    }
+
+    [SkipLocalsInit]
+    private void UpdatePage(uint page, int depth, int from, int to, uint half, out Outcome outcome)
+    {
+        outcome = default;
+
+        // A copy: the page may move in memory while the subtrees below it grow.
+        PageHead head = HeadOf(_memory, page);
+        long before = _added;
+        uint dirty = 0;     // by slot, then by node of the level above, ...
+        uint noted = 0;     // by pair
+        for (int i = from; i < to;)
+        {
+            int s = SlotOf(_entries[i].Left, depth);
+            int end = i + 1;
+            while (end < to && SlotOf(_entries[end].Left, depth) == s)
+            {
+                end++;
+            }
+
+            int node = FirstSlotNode + s;
+            Update(head.Slots[s], depth + Levels, i, end, HalfOf(PairCell(page, node >> 1), node & 1), out Outcome below);
+            i = end;
+            if (below.Changed)
+            {
+                dirty |= 1u << s;
+                head.Slots[s] = below.Slot;
+                SetNode(page, ref head, node, below.Kind, below.Hash, ref noted);
+            }
+        }
+
+        if (dirty == 0)
+        {
+            return;
+        }
+
+        head.Keys = (uint)(head.Keys + (_added - before));
+        if (head.Keys <= PageMin)
+        {
+            Dissolve(page, head, depth, half, out outcome);
+            return;
+        }
+
+        // Level by level up: a pair with a dirty half makes the node above it dirty.
+        for (int level = Levels - 1; level >= 0; level--)
+        {
+            uint above = 0;
+            for (int place = 0; place < 1 << level; place++)
+            {
+                if ((dirty >> (2 * place) & 3) == 0)
+                {
+                    continue;
+                }
+
+                above |= 1u << place;
+                int pair = (1 << level) - 1 + place;
+                uint cell = PairCell(page, pair);
+                NodeKind left = head.KindOf(2 * pair);
+                NodeKind kind = Join(left, head.KindOf((2 * pair) + 1));
+                Bytes32 hash = kind switch
+                {
+                    NodeKind.Leaf => left == NodeKind.Leaf ? _memory[cell].Left : _memory[cell].Right,
+                    NodeKind.Empty => _empty,
+                    _ => default,
+                };
+                uint target = pair == 0 ? half : HalfOf(PairCell(page, (pair - 1) >> 1), (pair - 1) & 1);
+                if (kind == NodeKind.Inner)
+                {
+                    ListNode(depth + level, cell, target);
+                }
+
+                if (pair > 0)
+                {
+                    SetNode(page, ref head, pair - 1, kind, hash, ref noted);
+                }
+                else
+                {
+                    outcome.Kind = kind;
+                    outcome.Hash = hash;
+                }
+            }
+
+            dirty = above;
+        }
+
+        Note(page);
+        HeadOf(_memory, page) = head;
+        outcome.Slot = PageSlot(page);
+        outcome.Changed = true;
+    }
+
+    /// <summary>Notes the pair of a node and writes what is known of the node.</summary>
+    private void SetNode(uint page, ref PageHead head, int node, NodeKind kind, in Bytes32 hash, ref uint noted)
+    {
+        uint cell = PairCell(page, node >> 1);
+        if ((noted & (1u << (node >> 1))) == 0)
+        {
+            noted |= 1u << (node >> 1);
+            Note(cell);                                                                                     // P2
+        }
+
+        head.SetKind(node, kind);
+        if (kind != NodeKind.Inner)
+        {
+            Half(ref _memory[cell], node & 1) = hash;
+        }
+    }
+
+    /// <summary>A page with few keys becomes a bucket. What is below it are buckets: a page would have had more keys.</summary>
+    private void Dissolve(uint page, in PageHead head, int depth, uint half, out Outcome outcome)
+    {
+        int merged = _entryCount;
+        Reserve((int)head.Keys);
+        for (int s = 0; s < SlotCount; s++)
+        {
+            uint slot = head.Slots[s];
+            Invariant.Require(!IsPage(slot));
+            int keys = BucketKeys(slot);
+            for (uint k = 0; k < keys; k++)
+            {
+                _entries[_entryCount++] = _memory[FirstCell(slot) + k];
+            }
+
+            if (keys > 0)
+            {
+                _freed.Add(new CellRun(FirstCell(slot), keys));
+            }
+        }
+
+        _freed.Add(new CellRun(page, Cells));
+        int count = _entryCount - merged;
+        Invariant.Require(count == head.Keys);
+        outcome.Slot = count == 0 ? 0 : NewBucket(merged, count);
+        outcome.Kind = List(merged, _entryCount, depth, half, out outcome.Hash);
+        outcome.Changed = true;
+        _entryCount = merged;
+    }
+
+    /// <summary>Lists the nodes above sorted entries [from, to) that share <paramref name="depth"/> bits.</summary>
+    /// <returns>Their kind; unless it is inner, <paramref name="hash"/> is known.</returns>
+    private NodeKind List(int from, int to, int depth, uint half, out Bytes32 hash)
+    {
+        if (to - from < 2)
+        {
+            hash = from == to ? _empty : _entries[from].Right;
+            return from == to ? NodeKind.Empty : NodeKind.Leaf;
+        }
+
+        int split = from;
+        while (split < to && !_entries[split].Left.Bit(depth))
+        {
+            split++;
+        }
+
+        uint pair = NewScratch();
+        uint cell = InScratch | pair;
+        NodeKind left = List(from, split, depth + 1, HalfOf(cell, 0), out Bytes32 leftHash);
+        NodeKind right = List(split, to, depth + 1, HalfOf(cell, 1), out Bytes32 rightHash);
+        if (left != NodeKind.Inner)
+        {
+            _scratch[pair].Left = leftHash;
+        }
+
+        if (right != NodeKind.Inner)
+        {
+            _scratch[pair].Right = rightHash;
+        }
+
+        ListNode(depth, cell, half);
+        hash = default;
+        return NodeKind.Inner;
+    }
+
+    private void ListNode(int depth, uint pair, uint half)
+    {
+        ref NodeList list = ref _levels[depth];
+        (uint, uint)[] nodes = list.Nodes ??= new (uint, uint)[64];
+        if (list.Count == nodes.Length)
+        {
+            Array.Resize(ref list.Nodes, nodes.Length * 2);
+            nodes = list.Nodes;
+        }
+
+        nodes[list.Count++] = (pair, half);
+        _deepest = Math.Max(_deepest, depth);
+    }
+
+    /// <summary>Pass 2.</summary>
+    private void HashLists()
+    {
+        for (int depth = _deepest; depth >= 0; depth--)
+        {
+            ref NodeList list = ref _levels[depth];
+            for (int start = 0; start < list.Count; start += BatchNodes)
+            {
+                HashBatch(list.Nodes.AsSpan(start, Math.Min(BatchNodes, list.Count - start)));
+            }
+
+            list.Count = 0;
+        }
+    }
+
+    private void HashBatch(ReadOnlySpan<(uint Pair, uint Half)> nodes)
+    {
+        Span<Cell> pairs = MemoryMarshal.Cast<Bytes32, Cell>(_pairs.AsSpan(0, 2 * nodes.Length));
+        Span<Bytes32> hashes = _hashes.AsSpan(0, nodes.Length);
+        for (int i = 0; i < nodes.Length; i++)
+        {
+            pairs[i] = CellAt(nodes[i].Pair);
+        }
+
+        _hash.Nodes(_pairs.AsSpan(0, 2 * nodes.Length), hashes);
+        for (int i = 0; i < nodes.Length; i++)
+        {
+            uint half = nodes[i].Half;
+            Half(ref CellAt((half & InScratch) | ((half & ~InScratch) >> 1)), (int)(half & 1)) = hashes[i];
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private ref Cell CellAt(uint cell) => ref (cell & InScratch) != 0 ? ref _scratch[cell & ~InScratch] : ref _memory[cell];
+
+    /// <summary>Names a half: bit 31 scratch, then the cell, then the side.</summary>
+    private static uint HalfOf(uint cell, int side) => (cell & InScratch) | ((cell & ~InScratch) << 1) | (uint)side;
+
+    private void Overwrite(uint bucket, int from, int count)
+    {
+        for (int i = 0; i < count; i++)
+        {
+            ref Cell cell = ref _memory[bucket + (uint)i];
+            if (cell.Right != _entries[from + i].Right)
+            {
+                Note(bucket + (uint)i);
+                cell.Right = _entries[from + i].Right;
+            }
+        }
+    }
+
+    private uint NewBucket(int from, int count)
+    {
+        if (count == 0)
+        {
+            return 0;
+        }
+
+        uint first = Take(count);
+        for (int i = 0; i < count; i++)
+        {
+            _memory[first + (uint)i] = _entries[from + i];
+        }
+
+        return BucketSlot(first, count);
+    }
+
+    private uint NewPage()
+    {
+        uint page = Take(Cells);
+        HeadOf(_memory, page) = default;
+        for (int pair = 0; pair < PairCount; pair++)
+        {
+            _memory[PairCell(page, pair)] = new Cell { Left = _empty, Right = _empty };
+        }
+
+        return page;
+    }
+
+    private uint Take(int cells)
+    {
+        uint first = _memory.Take(cells);
+        _undo?.Taken.Add(new CellRun(first, cells));
+        return first;
+    }
+
+    private void Note(uint cell) => _undo?.Note(cell, _memory[cell]);
+
+    private uint NewScratch()
+    {
+        if (_scratchCount == _scratch.Length)
+        {
+            Array.Resize(ref _scratch, _scratch.Length * 2);
+        }
+
+        return _scratchCount++;
+    }
+
+    private void Reserve(int more)
+    {
+        if (_entryCount + more > _entries.Length)
+        {
+            Array.Resize(ref _entries, Math.Max(_entryCount + more, _entries.Length * 2));
+        }
+    }
+}

@@ -250,6 +250,8 @@ public static partial class Blake3
     }
 
     /// <summary>One compression in every lane; the chaining values become the next ones.</summary>
+    // optimized from its first call: without inlining every operation of a lane is a call
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void CompressRows<TVector, TLanes>(Span<uint> values, Span<uint> rows, Span<uint> counters, uint length, uint flags)
         where TVector : struct
         where TLanes : struct, ILanes<TVector>

@@ -9,6 +9,7 @@
 using System;
 using System.Buffers.Binary;
 using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace ParallelVm.Primitives;
 
@@ -61,6 +62,7 @@ public static class Keccak256
     }
 
     // Lanes live in locals for the 24 rounds; an array would cost a bounds check and a store for every step.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void Permute(Span<ulong> s)
     {
         _ = s[24];

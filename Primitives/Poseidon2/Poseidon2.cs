@@ -99,6 +99,7 @@ public static class Poseidon2
     }
 
     // Three methods and not one: the compiler stops inlining in one that holds all rounds.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void FullRounds(Span<ulong> state, ReadOnlySpan<ulong> constants, bool mixFirst)
     {
         _ = state[Width - 1];
@@ -118,6 +119,7 @@ public static class Poseidon2
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void PartialRounds(Span<ulong> state)
     {
         _ = state[Width - 1];
@@ -158,6 +160,7 @@ public static class Poseidon2
     }
 
     /// <summary>M_E.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void MixFull(Span<ulong> s)
     {
         _ = s[Width - 1];

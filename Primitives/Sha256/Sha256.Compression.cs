@@ -39,6 +39,7 @@ public static partial class Sha256
     /// <param name="state">Eight words.</param>
     /// <param name="blocks">A multiple of 64 bytes.</param>
     [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private static void CompressManaged(Span<uint> state, ReadOnlySpan<byte> blocks)
     {
         Span<uint> w = stackalloc uint[64];

@@ -97,12 +97,10 @@ public static class Ed25519
         Span<byte> digest = stackalloc byte[DigestBytes];
         Scalar secret = Expand(seed, expanded);
         BaseTable.Multiply(secret, out Point keyPoint);
-        Bytes32 key = keyPoint.Encode();
-
         HashPrefixed(expanded[Bytes32.Size..], message, digest);
         Scalar nonce = Scalar.Reduce(digest);
         BaseTable.Multiply(nonce, out Point noncePoint);
-        Bytes32 r = noncePoint.Encode();
+        Point.Encode(keyPoint, noncePoint, out Bytes32 key, out Bytes32 r);
 
         HashAll(r, key, message, digest);
         Scalar k = Scalar.Reduce(digest);

@@ -2,7 +2,7 @@
 //
 // Limb i stands for 2^(25.5 i) rounded up, so a product of two odd limbs counts twice; one that lands on limb 10 + k counts 19 times on
 // limb k. The factors are put where they cost least: 2 on the left operand, 19 on the right one. Even the largest column,
-// limb 0, is below (1 + 4*19 + 5*19/2) * 2^28 * 2^27.6 < 2^63.
+// limb 0, is below (1 + 4*19 + 5*19/2) * 2^28.4 * 2^27.6 < 2^63.
 //
 // Written out because a loop over limbs would keep the ten sums in memory. 100 products of eight lanes (55 for a square), each
 // one instruction; a processor that starts two of them per cycle needs about 7 (4) cycles per element.
@@ -16,7 +16,7 @@ namespace ParallelVm.Primitives;
 internal partial struct FieldVector
 {
     /// <summary>a * b, tight. The result may be an operand.</summary>
-    /// <param name="a">Even limbs below 2^28.01.</param>
+    /// <param name="a">Even limbs below 2^28.4, odd ones below half of that.</param>
     /// <param name="b">Loose.</param>
     [SkipLocalsInit]
     public static void Multiply(out FieldVector r, in FieldVector a, in FieldVector b)

@@ -8,7 +8,7 @@
 // Bounds
 //   tight   even limbs below 2^26 + 2^16, odd ones half of that: what products, Reduce and Load give
 //   loose   even limbs below 2^27.6, odd ones half: the sum of two tight, the difference of two tight (2p is added first)
-//   Multiply takes a loose right operand and a left one of up to twice a tight sum.
+//   Multiply takes a loose right operand, and a left one with even limbs below 2^28.4.
 //
 // Only where Avx512F is there (IsSupported); callers have a path over Field. Constant time except for what gives a mask to branch on.
 // Source of the limb form: Bernstein, "Curve25519" (2006), section 4; the bounds are worked out here.

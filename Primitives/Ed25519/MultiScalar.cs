@@ -106,7 +106,7 @@ internal sealed class MultiScalar(bool usesVectors)
 
     /// <summary>Signed digits of [-2^(width-1), 2^(width-1)], place p of scalar i at [p / 8][i][p % 8].</summary>
     [SkipLocalsInit]
-    private static void Digits(in Scalar scalar, bool isNegative, int width, Span<short> digits, int i, int count, int groups)
+    internal static void Digits(in Scalar scalar, bool isNegative, int width, Span<short> digits, int i, int count, int groups)
     {
         Span<ulong> words = [scalar.W0, scalar.W1, scalar.W2, scalar.W3, 0, 0, 0, 0];
         int mask = (1 << width) - 1;

@@ -20,7 +20,7 @@ internal struct Cached
     public Field T2d;
 }
 
-/// <summary>An addend with Z = 1.</summary>
+/// <summary>An addend with Z = 1; tight.</summary>
 internal struct Niels
 {
     public Field Sum;
@@ -143,8 +143,24 @@ internal struct Point
     public readonly Bytes32 Encode()
     {
         Field.Invert(out Field inverse, Z);
-        Field.Multiply(out Field x, X, inverse);
-        Field.Multiply(out Field y, Y, inverse);
+        return Encode(inverse);
+    }
+
+    /// <summary>Two encodings for one inversion.</summary>
+    public static void Encode(in Point p, in Point q, out Bytes32 encodedP, out Bytes32 encodedQ)
+    {
+        Field.Multiply(out Field product, p.Z, q.Z);
+        Field.Invert(out Field inverse, product);
+        Field.Multiply(out Field inverseP, inverse, q.Z);
+        Field.Multiply(out Field inverseQ, inverse, p.Z);
+        encodedP = p.Encode(inverseP);
+        encodedQ = q.Encode(inverseQ);
+    }
+
+    private readonly Bytes32 Encode(in Field inverseZ)
+    {
+        Field.Multiply(out Field x, X, inverseZ);
+        Field.Multiply(out Field y, Y, inverseZ);
         Bytes32 bytes = y.Store();
         return bytes with { W3 = bytes.W3 | (x.LowBit() << 7) };
     }
@@ -186,13 +202,15 @@ internal struct Point
         Field.Multiply(out r.T2d, T, TwiceD);
     }
 
-    /// <summary>As an addend with Z = 1, given 1/Z.</summary>
+    /// <summary>As an addend with Z = 1, given 1/Z; tight, as FieldVector takes it.</summary>
     public readonly void ToNiels(in Field inverseZ, out Niels r)
     {
         Field.Multiply(out Field x, X, inverseZ);
         Field.Multiply(out Field y, Y, inverseZ);
         Field.Add(out r.Sum, y, x);
+        Field.Multiply(out r.Sum, r.Sum, Field.One);
         Field.Subtract(out r.Difference, y, x);
+        Field.Multiply(out r.Difference, r.Difference, Field.One);
         Field.Multiply(out r.Xy2d, x, y);
         Field.Multiply(out r.Xy2d, r.Xy2d, TwiceD);
     }

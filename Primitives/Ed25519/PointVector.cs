@@ -2,7 +2,7 @@
 // lane needs a case of its own. Coordinates are tight.
 //
 // In memory a point stays a Point or Niels (51-bit limbs, one point in a row). Gather and Scatter turn eight of them, wherever
-// they lie, into lanes and back: an 8 x 8 transposition of words, 24 shuffles.
+// they lie, into lanes and back (WordSquare).
 //
 // Only where FieldVector.IsSupported.   Threading: pure.
 
@@ -10,7 +10,6 @@ using System;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
-using System.Runtime.Intrinsics.X86;
 
 namespace ParallelVm.Primitives;
 
@@ -33,6 +32,60 @@ internal struct NielsVector
         FieldVector.Broadcast(out FieldVector xy2d, point.Xy2d);
         FieldVector.Negate(out FieldVector negated, xy2d);
         FieldVector.Select(out r.Xy2d, negative, negated, xy2d);
+    }
+
+    /// <summary>One point per lane, from rows of 16 words; lane i from word <paramref name="offsets"/>[i].</summary>
+    [SkipLocalsInit]
+    public static void Gather(out NielsVector r, ref ulong rows, ReadOnlySpan<int> offsets)
+    {
+        WordSquare w = WordSquare.Load(ref rows, offsets, 0);
+        w.Transpose();
+        WordSquare v = WordSquare.Load(ref rows, offsets, 8);
+        v.Transpose();
+        FieldVector.Split(out r.Sum, w.W0, w.W1, w.W2, w.W3, w.W4);
+        FieldVector.Split(out r.Difference, w.W5, w.W6, w.W7, v.W0, v.W1);
+        FieldVector.Split(out r.Xy2d, v.W2, v.W3, v.W4, v.W5, v.W6);
+    }
+
+    /// <summary>-P where <paramref name="negative"/> is all ones.</summary>
+    [SkipLocalsInit]
+    public void Negate(Vector512<ulong> negative)
+    {
+        FieldVector sum = Sum;
+        FieldVector.Select(out Sum, negative, Difference, sum);
+        FieldVector.Select(out Difference, negative, sum, Difference);
+        FieldVector.Negate(out FieldVector negated, Xy2d);
+        FieldVector.Select(out Xy2d, negative, negated, Xy2d);
+    }
+}
+
+/// <summary>Eight addends with any Z.</summary>
+internal struct CachedVector
+{
+    /// <summary>Y + X, Y - X, Z and 2dT in the places of X, Y, Z and T, all tight: so they can be scattered like a point.</summary>
+    public PointVector Parts;
+
+    [SkipLocalsInit]
+    public static void From(out CachedVector r, in PointVector p)
+    {
+        FieldVector.Add(out r.Parts.X, p.Y, p.X);
+        FieldVector.Reduce(out r.Parts.X, r.Parts.X);
+        FieldVector.Subtract(out r.Parts.Y, p.Y, p.X);
+        FieldVector.Reduce(out r.Parts.Y, r.Parts.Y);
+        r.Parts.Z = p.Z;
+        FieldVector.Broadcast(out FieldVector d, Point.TwiceD);
+        FieldVector.Multiply(out r.Parts.T, p.T, d);
+    }
+
+    /// <summary>-P where <paramref name="negative"/> is all ones.</summary>
+    [SkipLocalsInit]
+    public void Negate(Vector512<ulong> negative)
+    {
+        FieldVector sum = Parts.X;
+        FieldVector.Select(out Parts.X, negative, Parts.Y, sum);
+        FieldVector.Select(out Parts.Y, negative, sum, Parts.Y);
+        FieldVector.Negate(out FieldVector negated, Parts.T);
+        FieldVector.Select(out Parts.T, negative, negated, Parts.T);
     }
 }
 
@@ -81,6 +134,59 @@ internal struct PointVector
         FieldVector.Multiply(out FieldVector d, p.Z, q.Z);
         FieldVector.Add(out d, d, d);
         Join(out p, a, b, c, d);
+    }
+
+    /// <summary>p + q; eight products.</summary>
+    [SkipLocalsInit]
+    public static void Add(ref PointVector p, in CachedVector q)
+    {
+        FieldVector.Add(out FieldVector a, p.Y, p.X);
+        FieldVector.Multiply(out a, a, q.Parts.X);
+        FieldVector.Subtract(out FieldVector b, p.Y, p.X);
+        FieldVector.Multiply(out b, b, q.Parts.Y);
+        FieldVector.Multiply(out FieldVector c, q.Parts.T, p.T);
+        FieldVector.Multiply(out FieldVector d, p.Z, q.Parts.Z);
+        FieldVector.Add(out d, d, d);
+        Join(out p, a, b, c, d);
+    }
+
+    /// <summary>2p; four squares and four products, three when <paramref name="withT"/> is false: then T is garbage, enough to double again.</summary>
+    [SkipLocalsInit]
+    public static void Double(ref PointVector p, bool withT)
+    {
+        FieldVector.Square(out FieldVector xx, p.X);
+        FieldVector.Square(out FieldVector yy, p.Y);
+        FieldVector.Square(out FieldVector zz, p.Z);
+        FieldVector.Add(out FieldVector xy, p.X, p.Y);
+        FieldVector.Square(out xy, xy);
+        FieldVector.Add(out FieldVector h, yy, xx);
+        FieldVector.Subtract(out FieldVector g, yy, xx);
+        FieldVector.Subtract(out FieldVector e, xy, yy);
+        FieldVector.Subtract(out e, e, xx); // below 2^28.4: on the left
+        FieldVector.Add(out FieldVector f, zz, zz);
+        FieldVector.Add(out f, f, xx);
+        FieldVector.Subtract(out f, f, yy); // 2 zz - (yy - xx)
+        FieldVector.Reduce(out f, f);
+        FieldVector.Multiply(out p.X, e, f);
+        FieldVector.Multiply(out p.Y, g, h);
+        FieldVector.Multiply(out p.Z, f, g);
+        if (withT)
+        {
+            FieldVector.Multiply(out p.T, e, h);
+        }
+    }
+
+    /// <summary>Bit i is set when 8P is neutral in lane i. T is not read.</summary>
+    [SkipLocalsInit]
+    public static int IsSmallOrder(PointVector p)
+    {
+        for (int i = 0; i < 3; i++)
+        {
+            Double(ref p, withT: false);
+        }
+
+        FieldVector.Subtract(out FieldVector difference, p.Y, p.Z);
+        return (int)(FieldVector.IsZero(p.X) & FieldVector.IsZero(difference)).ExtractMostSignificantBits();
     }
 
     /// <summary>Decodes eight encodings as <see cref="Point.TryDecode"/> does.</summary>
@@ -154,12 +260,12 @@ internal struct PointVector
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Gather(out PointVector r, ref ulong buckets, ReadOnlySpan<int> offsets)
     {
-        Words w = Words.Load(ref buckets, offsets, 0);
+        WordSquare w = WordSquare.Load(ref buckets, offsets, 0);
         w.Transpose();
-        Words v = Words.Load(ref buckets, offsets, 8);
+        WordSquare v = WordSquare.Load(ref buckets, offsets, 8);
         v.Transpose();
         FieldVector.Split(out r.X, w.W0, w.W1, w.W2, w.W3, w.W4);
-        Words u = Words.Load(ref buckets, offsets, 16);
+        WordSquare u = WordSquare.Load(ref buckets, offsets, 16);
         u.Transpose();
         FieldVector.Split(out r.Y, w.W5, w.W6, w.W7, v.W0, v.W1);
         FieldVector.Split(out r.Z, v.W2, v.W3, v.W4, v.W5, v.W6);
@@ -171,7 +277,7 @@ internal struct PointVector
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void Scatter(in PointVector p, ref ulong buckets, ReadOnlySpan<int> offsets)
     {
-        Words w = new(
+        WordSquare w = new(
             p.X.Join(0), p.X.Join(1), p.X.Join(2), p.X.Join(3), p.X.Join(4), p.Y.Join(0), p.Y.Join(1), p.Y.Join(2));
         w.Transpose();
         w.Store(ref buckets, offsets, 0);
@@ -223,96 +329,4 @@ internal struct PointVector
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector512<ulong> At(ref ulong start, nuint row) => Vector512.LoadUnsafe(ref start, 8 * row);
-
-    /// <summary>An 8 x 8 square of words.</summary>
-    private struct Words
-    {
-        public Vector512<ulong> W0;
-        public Vector512<ulong> W1;
-        public Vector512<ulong> W2;
-        public Vector512<ulong> W3;
-        public Vector512<ulong> W4;
-        public Vector512<ulong> W5;
-        public Vector512<ulong> W6;
-        public Vector512<ulong> W7;
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public Words(
-            Vector512<ulong> w0,
-            Vector512<ulong> w1,
-            Vector512<ulong> w2,
-            Vector512<ulong> w3,
-            Vector512<ulong> w4,
-            Vector512<ulong> w5,
-            Vector512<ulong> w6,
-            Vector512<ulong> w7)
-        {
-            W0 = w0;
-            W1 = w1;
-            W2 = w2;
-            W3 = w3;
-            W4 = w4;
-            W5 = w5;
-            W6 = w6;
-            W7 = w7;
-        }
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static Words Load(ref ulong buckets, ReadOnlySpan<int> offsets, int skip) => new(
-            Vector512.LoadUnsafe(ref buckets, (nuint)(offsets[0] + skip)),
-            Vector512.LoadUnsafe(ref buckets, (nuint)(offsets[1] + skip)),
-            Vector512.LoadUnsafe(ref buckets, (nuint)(offsets[2] + skip)),
-            Vector512.LoadUnsafe(ref buckets, (nuint)(offsets[3] + skip)),
-            Vector512.LoadUnsafe(ref buckets, (nuint)(offsets[4] + skip)),
-            Vector512.LoadUnsafe(ref buckets, (nuint)(offsets[5] + skip)),
-            Vector512.LoadUnsafe(ref buckets, (nuint)(offsets[6] + skip)),
-            Vector512.LoadUnsafe(ref buckets, (nuint)(offsets[7] + skip)));
-
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public readonly void Store(ref ulong buckets, ReadOnlySpan<int> offsets, int skip)
-        {
-            W0.StoreUnsafe(ref buckets, (nuint)(offsets[0] + skip));
-            W1.StoreUnsafe(ref buckets, (nuint)(offsets[1] + skip));
-            W2.StoreUnsafe(ref buckets, (nuint)(offsets[2] + skip));
-            W3.StoreUnsafe(ref buckets, (nuint)(offsets[3] + skip));
-            W4.StoreUnsafe(ref buckets, (nuint)(offsets[4] + skip));
-            W5.StoreUnsafe(ref buckets, (nuint)(offsets[5] + skip));
-            W6.StoreUnsafe(ref buckets, (nuint)(offsets[6] + skip));
-            W7.StoreUnsafe(ref buckets, (nuint)(offsets[7] + skip));
-        }
-
-        /// <summary>Word j of row i becomes word i of row j.</summary>
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public void Transpose()
-        {
-            // pairs of rows: even words of both in t0, t2, t4, t6, odd ones in t1, t3, t5, t7
-            Vector512<ulong> t0 = Avx512F.UnpackLow(W0, W1);
-            Vector512<ulong> t1 = Avx512F.UnpackHigh(W0, W1);
-            Vector512<ulong> t2 = Avx512F.UnpackLow(W2, W3);
-            Vector512<ulong> t3 = Avx512F.UnpackHigh(W2, W3);
-            Vector512<ulong> t4 = Avx512F.UnpackLow(W4, W5);
-            Vector512<ulong> t5 = Avx512F.UnpackHigh(W4, W5);
-            Vector512<ulong> t6 = Avx512F.UnpackLow(W6, W7);
-            Vector512<ulong> t7 = Avx512F.UnpackHigh(W6, W7);
-
-            // words 0 and 4 (2 and 6, 1 and 5, 3 and 7) of four rows
-            Vector512<ulong> a04 = Avx512F.Shuffle4x128(t0, t2, 0x88);
-            Vector512<ulong> a26 = Avx512F.Shuffle4x128(t0, t2, 0xDD);
-            Vector512<ulong> b04 = Avx512F.Shuffle4x128(t4, t6, 0x88);
-            Vector512<ulong> b26 = Avx512F.Shuffle4x128(t4, t6, 0xDD);
-            Vector512<ulong> a15 = Avx512F.Shuffle4x128(t1, t3, 0x88);
-            Vector512<ulong> a37 = Avx512F.Shuffle4x128(t1, t3, 0xDD);
-            Vector512<ulong> b15 = Avx512F.Shuffle4x128(t5, t7, 0x88);
-            Vector512<ulong> b37 = Avx512F.Shuffle4x128(t5, t7, 0xDD);
-
-            W0 = Avx512F.Shuffle4x128(a04, b04, 0x88);
-            W4 = Avx512F.Shuffle4x128(a04, b04, 0xDD);
-            W2 = Avx512F.Shuffle4x128(a26, b26, 0x88);
-            W6 = Avx512F.Shuffle4x128(a26, b26, 0xDD);
-            W1 = Avx512F.Shuffle4x128(a15, b15, 0x88);
-            W5 = Avx512F.Shuffle4x128(a15, b15, 0xDD);
-            W3 = Avx512F.Shuffle4x128(a37, b37, 0x88);
-            W7 = Avx512F.Shuffle4x128(a37, b37, 0xDD);
-        }
-    }
 }

@@ -1,5 +1,5 @@
-// 200,000 spoiled and unspoiled signatures: alone, in a batch with vectors, in a batch without, all say the same, and for a sample of
-// them the rule on unbounded integers says it too. Four classes, so that they run side by side.
+// 200,000 spoiled and unspoiled signatures: alone (the plain path) and in a batch they get the same verdict; a third of them also in a
+// batch without vectors, and for a sample the rule on unbounded integers says it too. Four classes, so that they run side by side.
 
 using System;
 using System.Collections.Generic;
@@ -124,14 +124,19 @@ internal static class Mutations
             }
 
             fast.Verify(fastValid);
-            plain.Verify(plainValid);
+            bool isPlainToo = done / BatchSize % 3 == 0; // without vectors it takes as long as alone
+            if (isPlainToo)
+            {
+                plain.Verify(plainValid);
+            }
+
             for (int i = 0; i < BatchSize; i++)
             {
                 (PublicKey key, Signature signature) = Parts(cases[i]);
                 string context = $"seed {seed} case {done + i}: {Convert.ToHexStringLower(cases[i])}";
                 bool single = Ed25519.Verify(key, cases[i].AsSpan(96), signature);
                 Assert.True(single == fastValid[i], $"{context}: alone {single}, in a batch {fastValid[i]}");
-                Assert.True(single == plainValid[i], $"{context}: alone {single}, in a batch without vectors {plainValid[i]}");
+                Assert.True(!isPlainToo || single == plainValid[i], $"{context}: alone {single}, in a batch without vectors {plainValid[i]}");
                 if (random.Chance(1, SampleOf))
                 {
                     bool expected = EdwardsOracle.Verify(key.Value, cases[i].AsSpan(96), signature.R, signature.S);

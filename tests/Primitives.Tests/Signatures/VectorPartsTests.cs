@@ -122,6 +122,46 @@ public class VectorPartsTests
         }
     }
 
+    // Every count, every lane's verdict, against one by one: honest ones, S off by one, another's R, points of small order.
+    [Fact]
+    public void Signatures_side_by_side_have_the_verdict_that_they_have_alone()
+    {
+        if (!FieldVector.IsSupported)
+        {
+            return;
+        }
+
+        SeededRandom random = new(6);
+        SignedMessage[] good = SignedMessage.Many(64, seed: 7);
+        LaneVerifier lanes = new();
+        for (int round = 0; round < 80; round++)
+        {
+            int count = 1 + (round % LaneVerifier.Lanes);
+            Niels[] keys = new Niels[count];
+            Niels[] rs = new Niels[count];
+            DecodedSignature[] signatures = new DecodedSignature[count];
+            int expected = 0;
+            for (int i = 0; i < count; i++)
+            {
+                SignedMessage one = good[random.Next(good.Length)];
+                Bytes32 key = random.Chance(1, 5) ? Mutations.SmallOrder[random.Next(14)] : one.Key.Value;
+                Bytes32 r = random.Chance(1, 5) ? Mutations.SmallOrder[random.Next(14)] : one.Signature.R;
+                BigInteger s = EdwardsOracle.Number(one.Signature.S);
+                s = random.Next(5) switch { 0 => s + 1, 1 => 0, 2 => EdwardsOracle.L - 1, _ => s };
+                Assert.True(Point.TryDecode(key, out Point point));
+                point.ToNiels(Field.One, out keys[i]);
+                Assert.True(Point.TryDecode(r, out point));
+                point.ToNiels(Field.One, out rs[i]);
+                signatures[i].S = Scalar.Load(EdwardsOracle.Bytes(s % EdwardsOracle.L));
+                signatures[i].K = Ed25519.Challenge(key, r, one.Message);
+                expected |= Ed25519.Verify(key, r, signatures[i].S, signatures[i].K) ? 1 << i : 0;
+            }
+
+            int mask = (1 << count) - 1;
+            Assert.Equal(expected, lanes.Verify(keys, rs, signatures) & mask);
+        }
+    }
+
     // Extreme digits first: L - 1, 0, 1, powers of two, runs of ones; each width; few and many.
     [Theory, InlineData(true), InlineData(false)]
     public void The_sum_of_multiples_is_the_oracle_sum(bool usesVectors)

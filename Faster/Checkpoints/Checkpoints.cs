@@ -59,7 +59,7 @@ internal sealed class Checkpoints
     public bool Load(List<string> notes)
     {
         _files.CreateFolder(_manifests.Folder);
-        Directory.CreateDirectory(_tables);
+        _files.CreateFolder(_tables);
         Kept = _manifests.ReadAll(notes, out bool anyDamaged);
         if (Kept.Count == 0)
         {
@@ -73,7 +73,7 @@ internal sealed class Checkpoints
     public FasterTable CreateTable(long leastKeys, out uint number)
     {
         number = 1;
-        foreach (string name in DiskFileSystem.Instance.ListFolders(_tables))
+        foreach (string name in _files.ListFolders(_tables))
         {
             if (uint.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out uint used) && used >= number)
             {
@@ -86,8 +86,8 @@ internal sealed class Checkpoints
             Math.Min(wanted, TableShape.MaxIndexBuckets), _options.TablePageBytes, _options.TableSegmentBytes,
             Math.Max(_options.TableMemoryBytes, 4L * _options.TablePageBytes));
         string folder = FolderOf(number);
-        Directory.CreateDirectory(folder);
-        return FasterTable.Create(folder, shape, _bucketSalt);
+        _files.CreateFolder(folder);
+        return FasterTable.Create(_files, folder, shape, _bucketSalt);
     }
 
     /// <summary>Recovers one checkpoint and proves it.</summary>
@@ -111,7 +111,7 @@ internal sealed class Checkpoints
 
             if (problem is null)
             {
-                table = FasterTable.Recover(folder, manifest.Shape, _bucketSalt, manifest.Token);
+                table = FasterTable.Recover(_files, folder, manifest.Shape, _bucketSalt, manifest.Token);
                 tree = Rebuild(table, _options);
                 StateRoot root = _options.Hashing.Root(tree.Hash);
                 problem = root == manifest.Root && tree.Count == manifest.Records

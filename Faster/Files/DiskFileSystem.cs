@@ -39,11 +39,11 @@ public sealed partial class DiskFileSystem : IFileSystem
 
     /// <inheritdoc/>
     public IDataFile OpenOrCreate(string path) =>
-        new DiskFile(File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read));
+        new DiskFile(File.OpenHandle(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete));
 
     /// <inheritdoc/>
     public IDataFile OpenRead(string path) =>
-        new DiskFile(File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite));
+        new DiskFile(File.OpenHandle(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete));
 
     /// <inheritdoc/>
     public void Rename(string source, string target) => File.Move(source, target, overwrite: true);

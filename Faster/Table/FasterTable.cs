@@ -62,7 +62,7 @@ internal sealed class FasterTable : IDisposable
     private const string LogName = "hlog.log";
 
     private readonly DeviceWatch _watch = new();
-    private readonly WatchedDevice _device;
+    private readonly SeamDevice _device;
     private readonly DeviceLogCommitCheckpointManager _checkpoints;
     private readonly FasterKV<SpanByte, SpanByte> _kv;
     private readonly Functions _functions = new();
@@ -70,13 +70,13 @@ internal sealed class FasterTable : IDisposable
     private readonly ReadTarget _read = new();
     private ClientSession<SpanByte, SpanByte, SpanByte, ReadTarget, Empty, Functions>? _session;
 
-    private FasterTable(string folder, TableShape shape, ulong salt)
+    private FasterTable(IFileSystem files, string folder, TableShape shape, ulong salt)
     {
         Invariant.Require(shape.IsValid);                                                                   // T3
         Shape = shape;
-        _device = new WatchedDevice(Devices.CreateLogDevice(Path.Combine(folder, LogName)), _watch);
+        _device = new SeamDevice(files, Path.Combine(folder, LogName), _watch);
         _checkpoints = new DeviceLogCommitCheckpointManager(
-            new WatchedDeviceFactory(_watch), new DefaultCheckpointNamingScheme(folder), removeOutdated: false);
+            new SeamDeviceFactory(files, _watch), new DefaultCheckpointNamingScheme(folder), removeOutdated: false);
         _kv = new FasterKV<SpanByte, SpanByte>(new FasterKVSettings<SpanByte, SpanByte>
         {
             IndexSize = shape.IndexBuckets * 64,
@@ -101,17 +101,17 @@ internal sealed class FasterTable : IDisposable
     public static string LogFileName(long segment) => LogName + "." + segment.ToString(System.Globalization.CultureInfo.InvariantCulture);
 
     /// <summary>A new, empty table in an empty folder.</summary>
-    public static FasterTable Create(string folder, TableShape shape, ulong salt)
+    public static FasterTable Create(IFileSystem files, string folder, TableShape shape, ulong salt)
     {
-        FasterTable table = new(folder, shape, salt);
+        FasterTable table = new(files, folder, shape, salt);
         table.OpenSession();
         return table;
     }
 
     /// <summary>A table as it was at a checkpoint, named by its token: never "the latest", which FASTER takes from folder times.</summary>
-    public static FasterTable Recover(string folder, TableShape shape, ulong salt, Guid token)
+    public static FasterTable Recover(IFileSystem files, string folder, TableShape shape, ulong salt, Guid token)
     {
-        FasterTable table = new(folder, shape, salt);
+        FasterTable table = new(files, folder, shape, salt);
         try
         {
             table._kv.Recover(token, token);

@@ -339,7 +339,7 @@ public sealed class RecoveryTests
         for (int left = 8; left <= 96; left += 8)   // bytes left of the first page
         {
             using TempFolder temp = new();
-            using FasterTable table = FasterTable.Create(temp.Path, new TableShape(16, page, 4 * page, 4 * page), 5);
+            using FasterTable table = FasterTable.Create(DiskFileSystem.Instance, temp.Path, new TableShape(16, page, 4 * page, 4 * page), 5);
             int missing = page - (int)table.Tail - left;
             for (int i = 0; missing > 0; i++)
             {

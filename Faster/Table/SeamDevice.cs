@@ -1,0 +1,190 @@
+// The device under FASTER: its files through our own seam to the disk, and its failures remembered.
+//
+// FASTER logs a failed write or read and goes on as if nothing had happened. This device tells a DeviceWatch about the
+// first failure, so that the store can refuse to believe anything after it. It also refuses a single transfer over
+// 1 GiB before it is tried: FASTER 2.6.5 casts lengths to int on Linux, and a 2 GiB index "succeeds" without a byte
+// written (ADR-0002).
+//
+// A transfer is done on the thread that asks for it, and its completion is called before the call returns: writes go to
+// the page cache, and the thread that flushes a page is the applier, which nobody waits for. Nothing here is durable
+// before Checkpoints has synced the files. Long transfers are cut into pieces, each synced when asked to, so
+// that a checkpoint does not leave a gigabyte of dirty pages in the way of the block log's next fsync.
+//
+// Threading: FASTER calls from the applier and from readers; the table of open files has a lock.
+
+using System;
+using System.Collections.Generic;
+using System.IO;
+using System.Threading;
+using FASTER.core;
+
+namespace ParallelVm.Faster;
+
+/// <summary>The first failure of any device of a table.</summary>
+internal sealed class DeviceWatch
+{
+    private string? _failure;
+
+    /// <summary>What failed first; null while all is well.</summary>
+    public string? Failure => Volatile.Read(ref _failure);
+
+    public void Report(string failure) => Interlocked.CompareExchange(ref _failure, failure, null);
+}
+
+/// <summary>Segment files in a folder of an <see cref="IFileSystem"/>.</summary>
+internal sealed class SeamDevice : StorageDeviceBase
+{
+    private const uint MaxTransferBytes = 1u << 30;
+    private const int PieceBytes = 4 << 20;
+
+    private readonly IFileSystem _files;
+    private readonly DeviceWatch _watch;
+    private readonly Lock _gate = new();
+    private readonly Dictionary<int, IDataFile> _open = [];
+
+    public SeamDevice(IFileSystem files, string path, DeviceWatch watch)
+        : base(path, FasterTable.SectorBytes, Devices.CAPACITY_UNSPECIFIED)
+    {
+        _files = files;
+        _watch = watch;
+    }
+
+    public override unsafe void WriteAsync(
+        IntPtr sourceAddress, int segmentId, ulong destinationAddress, uint numBytesToWrite, DeviceIOCompletionCallback callback, object context)
+    {
+        if (numBytesToWrite > MaxTransferBytes)
+        {
+            Fail($"a write of {numBytesToWrite} bytes to {FileName} is longer than FASTER can do");
+            callback(0, numBytesToWrite, context);
+            return;
+        }
+
+        try
+        {
+            IDataFile file = FileOf(segmentId, creates: true);
+            for (uint done = 0; done < numBytesToWrite;)
+            {
+                // SAFETY: FASTER owns the memory and keeps it until the callback.
+                int piece = (int)Math.Min(PieceBytes, numBytesToWrite - done);
+                file.Write((long)destinationAddress + done, new ReadOnlySpan<byte>((byte*)sourceAddress + done, piece));
+                done += (uint)piece;
+                if (numBytesToWrite > PieceBytes)
+                {
+                    file.Sync();
+                }
+            }
+        }
+        catch (Exception error) when (StoreFault.IsDisk(error))
+        {
+            Fail($"a write to segment {segmentId} of {FileName} failed: {error.Message}");
+        }
+
+        // FASTER waits for ever for a flush that failed. The watch knows better, and everybody asks it before believing.
+        callback(0, numBytesToWrite, context);
+    }
+
+    public override unsafe void ReadAsync(
+        int segmentId, ulong sourceAddress, IntPtr destinationAddress, uint readLength, DeviceIOCompletionCallback callback, object context)
+    {
+        try
+        {
+            // Reads past the end of the file are short by design: FASTER asks for whole sectors and pages.
+            Span<byte> target = new((byte*)destinationAddress, (int)readLength);   // SAFETY: as in WriteAsync
+            int read = FileOf(segmentId, creates: false).Read((long)sourceAddress, target);
+            target[read..].Clear();
+        }
+        catch (Exception error) when (StoreFault.IsDisk(error))
+        {
+            Fail($"a read of segment {segmentId} of {FileName} failed: {error.Message}");
+            callback(uint.MaxValue, 0, context);
+            return;
+        }
+
+        callback(0, readLength, context);
+    }
+
+    public override void RemoveSegmentAsync(int segment, AsyncCallback callback, IAsyncResult result)
+    {
+        lock (_gate)
+        {
+            if (_open.Remove(segment, out IDataFile? file))
+            {
+                file.Dispose();
+            }
+        }
+
+        try
+        {
+            _files.DeleteFile(PathOf(segment));
+        }
+        catch (Exception error) when (StoreFault.IsDisk(error))
+        {
+            _watch.Report($"deleting segment {segment} of {FileName} failed: {error.Message}");
+        }
+
+        callback(result);
+    }
+
+    /// <summary>FASTER asks for the size of files that it may have written, to see whether it did.</summary>
+    public override long GetFileSize(int segment) => _files.FileExists(PathOf(segment)) ? FileOf(segment, creates: false).Length : 0;
+
+    public override void Reset() => Dispose();
+
+    public override void Dispose()
+    {
+        lock (_gate)
+        {
+            foreach (IDataFile file in _open.Values)
+            {
+                file.Dispose();
+            }
+
+            _open.Clear();
+        }
+    }
+
+    private void Fail(string failure) => _watch.Report(failure.ReplaceLineEndings(" "));
+
+    private string PathOf(int segment) => GetSegmentFilename(FileName, segment, OmitSegmentIdFromFileName);
+
+    private IDataFile FileOf(int segment, bool creates)
+    {
+        lock (_gate)
+        {
+            if (!_open.TryGetValue(segment, out IDataFile? file))
+            {
+                string path = PathOf(segment);
+                if (creates)
+                {
+                    _files.CreateFolder(Path.GetDirectoryName(path)!);
+                }
+
+                file = creates || _files.FileExists(path) ? _files.OpenOrCreate(path) : throw new FileNotFoundException($"{path} is missing");
+                _open.Add(segment, file);
+            }
+
+            return file;
+        }
+    }
+}
+
+/// <summary>Makes devices for FASTER's checkpoint files.</summary>
+internal sealed class SeamDeviceFactory(IFileSystem files, DeviceWatch watch) : INamedDeviceFactory
+{
+    private string _base = "";
+
+    public void Initialize(string baseName) => _base = baseName;
+
+    public IDevice Get(FileDescriptor fileInfo)
+    {
+        SeamDevice device = new(files, Path.Combine(_base, fileInfo.directoryName, fileInfo.fileName), watch);
+        device.Initialize(-1, null!);
+        return device;
+    }
+
+    /// <summary>FASTER lists to find "the latest", which it takes from folder times. We name tokens.</summary>
+    public IEnumerable<FileDescriptor> ListContents(string path) => [];
+
+    /// <summary>FASTER deletes nothing: Checkpoints collects.</summary>
+    public void Delete(FileDescriptor fileInfo) => throw new InvalidOperationException($"FASTER wants to delete {fileInfo.directoryName}.");
+}

@@ -19,6 +19,9 @@ public sealed partial class DiskFileSystem : IFileSystem
 
     private const int WouldBlockLinux = 11;
     private const int WouldBlockMac = 35;
+    private const int KeepSize = 1;
+    private const int NotSupportedLinux = 95;
+    private const int NoSuchCallLinux = 38;
     private const int SharingViolationWindows = unchecked((int)0x80070020);
 
     private DiskFileSystem()
@@ -115,6 +118,9 @@ public sealed partial class DiskFileSystem : IFileSystem
     [LibraryImport("libc", EntryPoint = "fsync", SetLastError = true)]
     private static partial int SyncDescriptor(int descriptor);
 
+    [LibraryImport("libc", EntryPoint = "fallocate", SetLastError = true)]
+    private static partial int ReserveDescriptor(int descriptor, int mode, long offset, long length);
+
     [LibraryImport("libc", EntryPoint = "close")]
     private static partial int CloseDescriptor(int descriptor);
 
@@ -142,6 +148,32 @@ public sealed partial class DiskFileSystem : IFileSystem
         public void Write(long offset, ReadOnlySpan<byte> source) => RandomAccess.Write(handle, source, offset);
 
         public void SetLength(long length) => RandomAccess.SetLength(handle, length);
+
+        public void Reserve(long length)
+        {
+            if (!OperatingSystem.IsLinux())
+            {
+                return;
+            }
+
+            bool held = false;
+            try
+            {
+                handle.DangerousAddRef(ref held);
+                int outcome = ReserveDescriptor((int)handle.DangerousGetHandle(), KeepSize, 0, length);
+                if (outcome != 0 && Marshal.GetLastPInvokeError() is not (NotSupportedLinux or NoSuchCallLinux) and int error)
+                {
+                    throw new IOException($"Cannot set {length} bytes of space aside: {Marshal.GetPInvokeErrorMessage(error)}.");
+                }
+            }
+            finally
+            {
+                if (held)
+                {
+                    handle.DangerousRelease();
+                }
+            }
+        }
 
         public void Sync() => RandomAccess.FlushToDisk(handle);
 

@@ -66,6 +66,9 @@ public interface IDataFile : IDisposable
     /// <summary>Cuts or extends the file.</summary>
     void SetLength(long length);
 
+    /// <summary>Sets space aside for so many bytes, so that a full disk is noticed now and not by a later write. The length stays.</summary>
+    void Reserve(long length);
+
     /// <summary>Returns when the bytes and the length are durable. After a failure the file must not be trusted or synced again.</summary>
     void Sync();
 }

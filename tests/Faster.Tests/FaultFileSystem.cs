@@ -326,6 +326,10 @@ public sealed class FaultFileSystem : IFileSystem
             inode.SetLength(length);
         }
 
+        public void Reserve(long length)
+        {
+        }
+
         public void Sync()
         {
             disk.Step($"sync {path}");

@@ -100,6 +100,12 @@ public sealed class FaultyDisk : IFileSystem
             file.SetLength(length);
         }
 
+        public void Reserve(long length)
+        {
+            disk.Step("reserve " + path);
+            file.Reserve(length);
+        }
+
         public void Sync()
         {
             disk.Step("sync " + path);

@@ -16,7 +16,7 @@ internal sealed class FileChecksums(IFileSystem files, Bytes32 key)
     private const int ChunkBytes = 1 << 20;
 
     private readonly Dictionary<string, List<Bytes32>> _known = new(StringComparer.Ordinal);
-    private readonly byte[] _chunk = new byte[ChunkBytes];
+    private byte[] _chunk = [];
 
     /// <summary>Checksum of the first <paramref name="length"/> bytes.</summary>
     /// <returns>False when the file is shorter. Disk errors pass through.</returns>
@@ -35,6 +35,11 @@ internal sealed class FileChecksums(IFileSystem files, Bytes32 key)
         }
 
         int whole = checked((int)(length / ChunkBytes));
+        if (_chunk.Length < Math.Min(length, ChunkBytes))
+        {
+            _chunk = new byte[Math.Min(length, ChunkBytes)];
+        }
+
         List<Bytes32> chunks = Known(path);
         if (chunks.Count > whole)
         {

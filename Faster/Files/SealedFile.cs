@@ -38,6 +38,17 @@ internal static class SealedFile
         files.SyncFolder(folder);
     }
 
+    /// <summary>Writes a file that can be made again: in place and not synced, so a crash may leave anything, which does not verify.</summary>
+    public static void WriteDerived(IFileSystem files, string path, in Bytes32 key, ReadOnlySpan<byte> body)
+    {
+        byte[] bytes = new byte[body.Length + Bytes32.Size];
+        body.CopyTo(bytes);
+        Blake3.Keyed(key, body).CopyTo(bytes.AsSpan(body.Length));
+        using IDataFile file = files.OpenOrCreate(path);
+        file.SetLength(0);
+        file.Write(0, bytes);
+    }
+
     /// <summary>Reads a file whose checksum is right.</summary>
     /// <returns>False when it is damaged, too short or too long. Disk errors pass through.</returns>
     public static bool TryRead(IFileSystem files, string path, in Bytes32 key, out byte[] body)

@@ -30,7 +30,9 @@ public sealed partial class BlockLog
                 options.Files.SyncFolder(FolderAbove(options.Folder));
             }
 
+            log._mark = new AckMark(options.Files, Path.Combine(options.Folder, AckMark.FileName), options.Key);
             log.Scan(from);
+            log.RequireAcknowledged();
             log.MakeDurable();
             return log;
         }
@@ -52,14 +54,40 @@ public sealed partial class BlockLog
     /// </summary>
     private void MakeDurable()
     {
-        if (_segments.Count == 0)
+        if (_segments.Count > 0)
+        {
+            _tail = _options.Files.OpenOrCreate(_segments[^1].Path);
+            _tail.Sync();
+        }
+
+        if (End is { } end)
+        {
+            _mark!.Write(end);
+            _mark.Sync();
+        }
+
+        _options.Files.SyncFolder(_options.Folder);
+    }
+
+    /// <summary>Compares what was found with what was acknowledged.</summary>
+    private void RequireAcknowledged()
+    {
+        if (_mark!.Read() is not { } mark)
         {
             return;
         }
 
-        _tail = _options.Files.OpenOrCreate(_segments[^1].Path);
-        _tail.Sync();
-        _options.Files.SyncFolder(_options.Folder);
+        if (End is not { } end || end.Last.Value < mark.Height.Value)
+        {
+            throw StoreFault.Of(
+                RefusalCode.StoreLogDamaged,
+                $"Block {mark.Height} was acknowledged, but the block log in {_options.Folder} is whole only below block {Next}: a durable block is damaged or missing.");
+        }
+
+        if (end.Last == mark.Height && end.LastHash != mark.Hash)
+        {
+            throw StoreFault.Of(RefusalCode.StoreLogDamaged, $"Block {mark.Height} in {_options.Folder} is not the one that was acknowledged.");
+        }
     }
 
     /// <summary>The folder in which a folder's own name stands.</summary>
@@ -190,6 +218,7 @@ public sealed partial class BlockLog
                 $"Block {next} at byte {segment.Length} of {segment.Path} does not verify, but a whole record follows at byte {later}: the block was durable and is damaged.");
         }
 
+        RequireAcknowledged();      // before anything is cut
         try
         {
             using IDataFile writer = _options.Files.OpenOrCreate(segment.Path);
@@ -210,7 +239,7 @@ public sealed partial class BlockLog
     {
         Span<byte> magic = stackalloc byte[4];
         BinaryPrimitives.WriteUInt32LittleEndian(magic, BlockRecordCodec.Magic);
-        byte[] window = new byte[1 << 20];
+        byte[] window = new byte[Math.Min(length - from, 1 << 20) + 3];
         for (long start = from; start < length; start += window.Length - 3)
         {
             int filled = file.Read(start, window);

@@ -1,7 +1,8 @@
 // The durable truth: every accepted block, in order, in segment files of records (BlockRecordCodec).
 //
 //   log/00000000000000000000.log   heights 0..k      a segment is named after the height of its first record
-//   log/0000000000000000k+1.log    heights k+1..     only the last one is written
+//   log/0000000000000000k+1.log    heights k+1..     only the last one is written; its space was set aside when it was made
+//   log/acked                      how far the log was acknowledged (AckMark)
 //
 // Invariants
 //   L1  when Append returns, the record and the name of its file are durable
@@ -13,10 +14,11 @@
 // Opening reads forward from a trusted position and stops at the first record that does not verify. If nothing
 // valid follows, that record was being written when the machine stopped and was never acknowledged: it is cut off
 // and TornBytes says so. If a valid record follows, or a later segment exists (L3), an acknowledged block is
-// damaged: the log refuses to open. It never repairs.
+// damaged: the log refuses to open, as it does when it ends before what was acknowledged. It never repairs.
 //
-// Cost: Append is one pwrite and one fsync; TryRead is one pread after the segment's offsets are known.
-// Threading: one caller at a time.   Recovery is in BlockLog.Recovery.cs.
+// Cost: Append is one pwrite and one fsync, for one block or for many; TryRead is one pread after the segment's offsets are known.
+// Threading: one caller at a time.
+// Files: BlockLog.cs (appending, reading), .Recovery.cs (opening), .Ids.cs (finding by id), .Cutting.cs (making it shorter).
 
 using System;
 using System.Collections.Generic;
@@ -43,7 +45,9 @@ public sealed partial class BlockLog : IDisposable
     private readonly List<Segment> _segments = [];
     private byte[] _buffer = new byte[64 * 1024];
     private IDataFile? _tail;
+    private AckMark? _mark;
     private bool _latched;
+    private bool _closed;
 
     private BlockLog(BlockLogOptions options)
     {
@@ -66,42 +70,86 @@ public sealed partial class BlockLog : IDisposable
     /// <param name="record">Height <see cref="Next"/>, on top of the last block.</param>
     /// <exception cref="StateStoreException">The disk failed, now (709) or earlier (710).</exception>
     /// <exception cref="ArgumentException">The payload is longer than 16 MiB.</exception>
-    public void Append(in BlockRecord record)
+    public void Append(in BlockRecord record) => Append(new ReadOnlySpan<BlockRecord>(in record), []);
+
+    /// <summary>Adds blocks with one write and one fsync, and returns when all are durable; a failure acknowledges none.</summary>
+    /// <param name="records">Ascending from <see cref="Next"/>, each on top of the one before. They go to one segment.</param>
+    /// <param name="positions">Takes the position after each record, or is empty.</param>
+    /// <exception cref="StateStoreException">The disk failed, now (709) or earlier (710).</exception>
+    /// <exception cref="ArgumentException">A payload is longer than 16 MiB.</exception>
+    public void Append(ReadOnlySpan<BlockRecord> records, Span<LogPosition> positions)
+    {
+        int total = 0;
+        foreach (ref readonly BlockRecord record in records)
+        {
+            if (record.Payload.Length > BlockRecordCodec.MaxPayloadBytes)
+            {
+                throw new ArgumentException($"A block payload has {record.Payload.Length} bytes; at most {BlockRecordCodec.MaxPayloadBytes} are kept.");
+            }
+
+            total = checked(total + BlockRecordCodec.OverheadBytes + record.Payload.Length);
+        }
+
+        if (records.Length == 0)
+        {
+            return;
+        }
+
+        Append($"Writing block {records[0].Height} to {_options.Folder}", records, positions, total);
+    }
+
+    private void Append(string doing, ReadOnlySpan<BlockRecord> records, Span<LogPosition> positions, int total)
     {
         if (_latched)
         {
             throw StoreFault.Of(RefusalCode.StoreLatched, "The block log stopped at an earlier write failure; open the store again.");
         }
 
-        if (record.Payload.Length > BlockRecordCodec.MaxPayloadBytes)
-        {
-            throw new ArgumentException($"A block payload has {record.Payload.Length} bytes; at most {BlockRecordCodec.MaxPayloadBytes} are kept.");
-        }
-
-        Invariant.Require(record.Height == Next);                                                       // L2
-        Invariant.Require(End is not { } last ? record.ParentId == default || Next.Value != 0 : record.ParentId == last.LastBlock);
-
-        int length = BlockRecordCodec.OverheadBytes + record.Payload.Length;
-        Bytes32 hash = BlockRecordCodec.Write(Buffer(length), _options.Chain, record, End?.LastHash ?? Bytes32.Zero, _options.Key);
         try
         {
             Segment segment = SegmentForNext(out bool created);
             long offset = segment.Length;
-            _tail!.Write(offset, _buffer.AsSpan(0, length));
+            long start = offset;
+            LogPosition? end = End;
+            Span<byte> bytes = Buffer(total);
+            for (int i = 0; i < records.Length; i++)
+            {
+                ref readonly BlockRecord record = ref records[i];
+                bool continues = end is { } last                                                        // L2
+                    ? record.Height == last.Last.Next && record.ParentId == last.LastBlock
+                    : record.Height == Next && (record.ParentId == default || Next.Value != 0);
+                Invariant.Require(continues);
+                int length = BlockRecordCodec.OverheadBytes + record.Payload.Length;
+                Bytes32 hash = BlockRecordCodec.Write(bytes[(int)(offset - start)..], _options.Chain, record, end?.LastHash ?? Bytes32.Zero, _options.Key);
+                end = new LogPosition(segment.First, offset, offset + length, record.Height, hash, record.BlockId);
+                offset += length;
+                if (positions.Length > 0)
+                {
+                    positions[i] = end.Value;
+                }
+            }
+
+            _tail!.Write(start, bytes);
             _tail.Sync();
             if (created)
             {
                 _options.Files.SyncFolder(_options.Folder);
             }
 
-            segment.Offsets?.Add(offset);
-            segment.Length = offset + length;
-            End = new LogPosition(segment.First, offset, segment.Length, record.Height, hash, record.BlockId);   // L1
+            for (int i = 0, at = 0; i < records.Length; i++)
+            {
+                segment.Offsets?.Add(start + at);
+                at += BlockRecordCodec.OverheadBytes + records[i].Payload.Length;
+            }
+
+            segment.Length = offset;
+            End = end;                                                                                  // L1
+            _mark!.Write(end!.Value);
         }
         catch (Exception error) when (StoreFault.IsDisk(error))
         {
             _latched = true;                                                                            // L4
-            throw StoreFault.Disk(RefusalCode.StoreWriteFailed, $"Writing block {record.Height} to {_options.Folder}", error);
+            throw StoreFault.Disk(RefusalCode.StoreWriteFailed, doing, error);
         }
     }
 
@@ -163,7 +211,24 @@ public sealed partial class BlockLog : IDisposable
     }
 
     /// <summary>Closes the files. Everything acknowledged is durable already.</summary>
-    public void Dispose() => _tail?.Dispose();
+    public void Dispose()
+    {
+        if (_mark is { } mark && !_latched && !_closed)
+        {
+            try
+            {
+                mark.Sync();
+            }
+            catch (Exception error) when (StoreFault.IsDisk(error))
+            {
+                _latched = true;    // the mark is worth less than the reason for which the log is being closed
+            }
+        }
+
+        _closed = true;
+        _tail?.Dispose();
+        _mark?.Dispose();
+    }
 
     /// <summary>The segment that the next record goes to, open in <see cref="_tail"/>.</summary>
     private Segment SegmentForNext(out bool created)
@@ -172,10 +237,19 @@ public sealed partial class BlockLog : IDisposable
         created = last is null || last.Length >= _options.SegmentBytes;
         if (created)
         {
+            if (last is not null)
+            {
+                WriteIds(last);
+            }
+
+            // A full disk is noticed here, before a record is begun, and not in the middle of one.
+            Segment fresh = new(Next.Value, PathOf(Next.Value)) { Offsets = [] };
+            IDataFile file = _options.Files.OpenOrCreate(fresh.Path);
             _tail?.Dispose();
-            last = new Segment(Next.Value, PathOf(Next.Value)) { Offsets = [] };
-            _tail = _options.Files.OpenOrCreate(last.Path);
-            _segments.Add(last);
+            _tail = file;
+            file.Reserve(_options.SegmentBytes);
+            _segments.Add(fresh);
+            last = fresh;
         }
 
         _tail ??= _options.Files.OpenOrCreate(last!.Path);
@@ -248,6 +322,9 @@ public sealed partial class BlockLog : IDisposable
 
         /// <summary>End of the last whole record.</summary>
         public long Length { get; set; }
+
+        /// <summary>Sorted ids, see TryFind; null until somebody needs them.</summary>
+        public IdEntry[]? Ids { get; set; }
 
         /// <summary>Start of each record; null until somebody needs it.</summary>
         public List<long>? Offsets { get; set; }

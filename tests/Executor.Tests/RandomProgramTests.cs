@@ -21,7 +21,7 @@ public sealed class RandomProgramTests
         for (int number = 0; number < programs; number++)
         {
             SeededRandom random = RandomCase.Draws(seed, number);
-            Container container = ProgramGenerator.Make(random);
+            Container container = ProgramGenerator.Make(random, isSmall: number % 4 != 0);
             VmCase subject = RandomCase.Around(random, container, Code.Verify(container.Encode()), isLimited: true);
             (Verdict verdict, string? difference) = engines.Judge(subject);
             Assert.True(difference is null, $"seed {seed} number {number}: {difference}");

@@ -1,4 +1,5 @@
 // ./build.sh fuzz TARGET [--seconds N] [--seed S] [--count N]
+// ./build.sh fuzz vm [--minutes N] [--seed S] [--count N] [--number K]      all engines on random programs: VmCampaign.cs
 //
 // One thread, one seed. On a broken law or an exception it prints the seed and the number of the input, writes the input
 // to corpus/TARGET/ beside this project, and exits 1. The corpus is run first, every time.
@@ -11,9 +12,14 @@ using System.IO;
 using ParallelVm.Fuzz;
 using ParallelVm.Primitives;
 
+if (args.Length > 0 && args[0] == "vm")
+{
+    return VmCampaign.Run(args);
+}
+
 if (args.Length == 0 || !Targets.All.TryGetValue(args[0], out Target? target))
 {
-    Console.WriteLine($"usage: fuzz TARGET [--seconds N] [--seed S] [--count N]; targets: {string.Join(' ', Targets.All.Keys)}");
+    Console.WriteLine($"usage: fuzz TARGET [--seconds N] [--seed S] [--count N]; targets: {string.Join(' ', Targets.All.Keys)} vm");
     return 2;
 }
 

@@ -24,8 +24,8 @@ internal abstract class Engine(string name)
     /// <summary>Adds of the last run.</summary>
     public abstract ReadOnlySpan<PendingAdd> Adds { get; }
 
-    /// <summary>Gets ready for a case that will run many times; false when this engine leaves it out.</summary>
-    public virtual bool Prepare(VmCase subject) => true;
+    /// <summary>Has a price per program (compilation), so that a judge of many short-lived programs may give it a part of them.</summary>
+    public virtual bool IsDear => false;
 
     public abstract Outcome Run(Message message, ReadOnlySpan<Record> records, in BlockContext block);
 }
@@ -46,6 +46,8 @@ internal sealed class JitEngine() : Engine("jit")
 {
     private readonly Interpreter _interpreter = new(new CodeCache(new CodeCacheOptions { FailsOnFault = true }, new JitAtOnce(), TimeProvider.System));
 
+    public override bool IsDear => true;
+
     public override ReadOnlySpan<byte> Output => _interpreter.Output;
 
     public override ReadOnlySpan<PendingAdd> Adds => _interpreter.Adds;
@@ -53,48 +55,38 @@ internal sealed class JitEngine() : Engine("jit")
     public override Outcome Run(Message message, ReadOnlySpan<Record> records, in BlockContext block) => _interpreter.Run(message, records, block);
 }
 
-internal sealed class Engines
+/// <summary>The judge.</summary>
+/// <param name="dearEvery">A dear engine gets every nth case; 1 is all of them.</param>
+internal sealed class Engines(int dearEvery = 1)
 {
     /// <summary>Every engine that has to agree.</summary>
     public static readonly Func<Engine>[] All = [() => new InterpreterEngine(), () => new JitEngine()];
 
     private readonly Engine[] _engines = Array.ConvertAll(All, make => make());
-    private readonly bool[] _takesPart = new bool[All.Length];
     private Record[] _records = [];
-
-    /// <summary>Readies the engines for runs of one case.</summary>
-    public void Prepare(VmCase subject)
-    {
-        for (int i = 0; i < _engines.Length; i++)
-        {
-            _takesPart[i] = _engines[i].Prepare(subject);
-        }
-
-        if (_records.Length < subject.Before.Length)
-        {
-            _records = new Record[subject.Before.Length];
-            for (int i = 0; i < _records.Length; i++)
-            {
-                _records[i] = new Record();
-            }
-        }
-    }
+    private int _cases;
 
     /// <summary>Runs a case everywhere.</summary>
     /// <returns>The evaluator's verdict, and the first difference in one line, or null.</returns>
     public (Verdict Verdict, string? Difference) Judge(VmCase subject)
     {
         Verdict verdict = BigMachine.Run(subject);
-        Prepare(subject);
+        _cases++;
         return (verdict, DifferenceAt(subject, subject.Message, verdict));
     }
 
-    /// <summary>Runs a prepared case with the message given and compares with what is expected.</summary>
+    /// <summary>Runs the case judged last with another message and compares with what is expected.</summary>
     public string? DifferenceAt(VmCase subject, Message message, Verdict expected)
     {
+        while (_records.Length < subject.Before.Length)
+        {
+            _records = [.. _records, new Record()];
+        }
+
         for (int i = 0; i < _engines.Length; i++)
         {
-            if (_takesPart[i] && RunOne(_engines[i], subject, message, expected) is string difference)
+            bool takesPart = !_engines[i].IsDear || _cases % dearEvery == 0;
+            if (takesPart && RunOne(_engines[i], subject, message, expected) is string difference)
             {
                 return $"{_engines[i].Name} at limit {message.GasLimit}: {difference}";
             }

@@ -21,8 +21,11 @@ internal static class RandomCase
     public static SeededRandom Draws(ulong seed, int number) => new SeededRandom(seed).Fork((ulong)number);
 
     /// <summary>Puts a world around a verified program of the generator or a mutant of one.</summary>
-    public static VmCase Around(SeededRandom random, Container container, VerifiedProgram program, bool isLimited)
+    /// <param name="draws">The case's generator; the world is a fork of it, the same however the program was drawn or shrunk.</param>
+    /// <param name="isLimited">One in eight gets a gas limit that may fall short.</param>
+    public static VmCase Around(SeededRandom draws, Container container, VerifiedProgram program, bool isLimited)
     {
+        SeededRandom random = draws.Fork(1);
         byte[]?[] before = new byte[]?[Modes.Length];
         for (int i = 0; i < before.Length; i++)
         {

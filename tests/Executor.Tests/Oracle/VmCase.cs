@@ -100,4 +100,21 @@ internal readonly record struct Charge(ulong Total, ushort Function, int Instruc
 /// <param name="Adds">Sums for records that were only added to, in the order of the first add.</param>
 /// <param name="Output">Events and return data in canonical form.</param>
 /// <param name="Charges">Every charge in order; ascending totals.</param>
-internal sealed record Verdict(Outcome Outcome, byte[]?[] After, bool[] IsTouched, List<PendingAdd> Adds, byte[] Output, List<Charge> Charges);
+internal sealed record Verdict(Outcome Outcome, byte[]?[] After, bool[] IsTouched, List<PendingAdd> Adds, byte[] Output, List<Charge> Charges)
+{
+    /// <summary>What has to happen at another limit, by the charges of this run, which never ran out: out of gas at the first
+    /// charge that the limit does not cover, with the whole limit used and no trace left.</summary>
+    public Verdict AtLimit(VmCase subject, ulong limit)
+    {
+        foreach (Charge charge in Charges)
+        {
+            if (charge.Total > limit)
+            {
+                Outcome outcome = new(Halt.Trap, (ushort)TrapCode.OutOfGas, charge.Function, charge.Instruction, limit, -1, AccessMode.Read);
+                return new Verdict(outcome, subject.Before, new bool[subject.Before.Length], [], [], []);
+            }
+        }
+
+        return this;
+    }
+}

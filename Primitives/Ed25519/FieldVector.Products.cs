@@ -4,8 +4,9 @@
 // limb k. The factors are put where they cost least: 2 on the left operand, 19 on the right one. Even the largest column,
 // limb 0, is below (1 + 4*19 + 5*19/2) * 2^28.4 * 2^27.6 < 2^63.
 //
-// Written out because a loop over limbs would keep the ten sums in memory. 100 products of eight lanes (55 for a square), each
-// one instruction; a processor that starts two of them per cycle needs about 7 (4) cycles per element.
+// Written out because a loop over limbs would keep the ten sums in memory; optimized from the first call on, because before that each
+// operation is a call. 100 products of eight lanes (55 for a square), each one instruction; a processor that starts two of them per
+// cycle needs about 7 (4) cycles per element.
 
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
@@ -19,6 +20,7 @@ internal partial struct FieldVector
     /// <param name="a">Even limbs below 2^28.4, odd ones below half of that.</param>
     /// <param name="b">Loose.</param>
     [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Multiply(out FieldVector r, in FieldVector a, in FieldVector b)
     {
         Vector512<uint> a0 = a.L0.AsUInt32();
@@ -172,6 +174,7 @@ internal partial struct FieldVector
 
     /// <summary>a * a, tight, for a loose operand. The result may be the operand.</summary>
     [SkipLocalsInit]
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void Square(out FieldVector r, in FieldVector a)
     {
         Vector512<uint> a0 = a.L0.AsUInt32();

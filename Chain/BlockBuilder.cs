@@ -6,6 +6,7 @@
 //   share    gas limits of those that write one key     <= 25 % of block gas, or a single transaction
 //   span     gas limits along the longest chain         <= 60 % of block gas, or a single transaction
 //   payer    reservations of one payer, in order        <= its balance before the block
+//   code     a program that is active at the block's start, and has the entry; containers of all of them <= what a block may call
 //
 // Share and span are the builder's manners, not rules of validity: a block that ignores them is slow, not wrong.
 //
@@ -36,29 +37,33 @@ internal sealed class BlockBuilder
     private readonly ChainLimits _limits;
     private readonly IStateView _state;
     private readonly ReplayScope _known;
+    private readonly BlockPrograms _programs;
     private readonly ulong _timestampMs;
     private readonly ulong _maxShare;
     private readonly ulong _maxSpan;
     private readonly Dictionary<StateKey, KeyLoad> _keys = [];
     private readonly Dictionary<PublicKey, UInt128> _left = [];
-    private readonly List<PreparedTransaction> _chosen = [];
+    private readonly List<Transaction> _chosen = [];
     private ulong _gas;
     private long _bytes = BlockFormat.HeaderBytes;
 
     /// <param name="state">The parent's state.</param>
     /// <param name="known">Ids that the branch holds already.</param>
-    public BlockBuilder(ChainLimits limits, IStateView state, ReplayScope known, ulong timestampMs)
+    /// <param name="programs">Of that state.</param>
+    public BlockBuilder(ChainLimits limits, IStateView state, ReplayScope known, BlockPrograms programs, ulong timestampMs)
     {
         _limits = limits;
         _state = state;
         _known = known;
+        _programs = programs;
         _timestampMs = timestampMs;
         _maxShare = limits.MaxBlockGas / 4;
         _maxSpan = limits.MaxBlockGas / 5 * 3;
     }
 
     /// <summary>The chosen transactions, in block order.</summary>
-    public List<PreparedTransaction> Pack(IEnumerable<Mempool.Entry> ordered)
+    /// <param name="batch">Gets their messages, in the same order.</param>
+    public Transaction[] Pack(IEnumerable<Mempool.Entry> ordered, List<Message> batch)
     {
         int scanned = 0;
         int full = 0;
@@ -73,18 +78,19 @@ internal sealed class BlockBuilder
             {
                 full++;
             }
-            else if (IsAllowed(entry.Prepared) && TryPlace(entry.Prepared.Message))
+            else if (IsAllowed(entry.Prepared) && _programs.TryBind(entry.Prepared, out Message? message, out _) && TryPlace(message))
             {
                 full = 0;
+                batch.Add(message);
                 Take(entry.Prepared);
             }
         }
 
-        return _chosen;
+        return [.. _chosen];
     }
 
     private bool FitsBlock(PreparedTransaction prepared) =>
-        _gas + prepared.Message.GasLimit <= _limits.MaxBlockGas && _bytes + 4 + prepared.Transaction.Bytes.Length <= _limits.MaxBlockBytes;
+        _gas + prepared.Transaction.GasLimit <= _limits.MaxBlockGas && _bytes + 4 + prepared.Transaction.Bytes.Length <= _limits.MaxBlockBytes;
 
     private bool IsAllowed(PreparedTransaction prepared)
     {
@@ -96,7 +102,7 @@ internal sealed class BlockBuilder
         ref UInt128 left = ref CollectionsMarshal.GetValueRefOrAddDefault(_left, prepared.Transaction.Payer, out bool isKnown);
         if (!isKnown)
         {
-            left = NativeBalance.Read(_state, prepared.Message.PayerKey);
+            left = NativeBalance.Read(_state, prepared.PayerKey);
         }
 
         return left >= prepared.Reservation;
@@ -138,10 +144,10 @@ internal sealed class BlockBuilder
 
     private void Take(PreparedTransaction prepared)
     {
-        _gas += prepared.Message.GasLimit;
+        _gas += prepared.Transaction.GasLimit;
         _bytes += 4 + prepared.Transaction.Bytes.Length;
         _left[prepared.Transaction.Payer] -= prepared.Reservation;
-        _chosen.Add(prepared);
+        _chosen.Add(prepared.Transaction);
     }
 
     // When, in gas on endless cores, a key's last reader, writer and adder are done, and how much gas its writers took.

@@ -1,32 +1,54 @@
-// The rules of one chain, made once of its genesis: verified programs, hash functions, limits, fees. Admission is here: it turns
-// a transaction into the message that the engine runs, or refuses it with a code.
+// The rules of one chain, made once of its genesis: hash functions, limits, fees, and the programs that the chain itself has.
+// Admission begins here: it turns a transaction into what a message needs beside its code, or refuses it with a code.
 //
-// Fork 0 has no deployment: the programs of genesis are all there are, and the base fee does not move. So what TryPrepare
-// finds out about a transaction holds for ever; only its time window is checked anew for each block.
+// The base fee does not move, so what TryPrepare finds out about a transaction holds for ever. Its time window and what it calls
+// are checked anew for each block: a program is what the state says that the block starts from (BlockPrograms).
 //
 // Signatures are not checked here: they cost a hundred times the rest, so ChainService spreads them over workers and
 // remembers them.
 //
-// Threading: immutable, any thread.   Cost: TryPrepare is one keyed hash per declared access.
+// Threading: any thread; immutable but for the loader's memory, which locks itself.   Cost: TryPrepare is one keyed hash per declared access.
 
 using System;
-using System.Collections.Frozen;
-using System.Collections.Generic;
 using System.Diagnostics.CodeAnalysis;
 using ParallelVm.AccessLists;
 using ParallelVm.Executor;
-using ParallelVm.Executor.Bytecode;
 using ParallelVm.Primitives;
 using ParallelVm.Primitives.State;
 
 namespace ParallelVm.Chain;
 
-/// <summary>A transaction that admission found legal, with what was computed on the way.</summary>
+/// <summary>A transaction that admission found legal, with what was computed on the way. Its code is not: that is the block's matter.</summary>
 /// <param name="Transaction">As it came.</param>
-/// <param name="Message">What the engine runs.</param>
+/// <param name="Keys">State key of each access.</param>
+/// <param name="PayerKey">State key of the payer's native balance.</param>
+/// <param name="IntrinsicGas">Charged before the first instruction.</param>
 /// <param name="EffectiveTip">What it is ordered by: the part of its price that goes to the treasury.</param>
 /// <param name="Reservation">What its payer must hold.</param>
-public sealed record PreparedTransaction(Transaction Transaction, Message Message, ulong EffectiveTip, UInt128 Reservation);
+public sealed record PreparedTransaction(
+    Transaction Transaction, StateKey[] Keys, StateKey PayerKey, ulong IntrinsicGas, ulong EffectiveTip, UInt128 Reservation)
+{
+    /// <summary>What the engine runs, with the code that a block binds it to.</summary>
+    internal Message ToMessage(VerifiedProgram program, int entry, INativeProgram? native) => new()
+    {
+        Id = Transaction.Id,
+        Programs = Transaction.Programs,
+        Program = program,
+        Native = native,
+        EntryIndex = entry,
+        Arguments = Transaction.Arguments,
+        Accesses = Transaction.Accesses,
+        Keys = Keys,
+        SlotTable = Transaction.SlotTable,
+        Payer = Transaction.Payer,
+        PayerKey = PayerKey,
+        Signers = Transaction.Signers,
+        GasLimit = Transaction.GasLimit,
+        IntrinsicGas = IntrinsicGas,
+        MaxPrice = Transaction.MaxPrice,
+        Tip = Transaction.Tip,
+    };
+}
 
 /// <summary>Rules of one chain.</summary>
 public sealed class ChainRules
@@ -37,12 +59,11 @@ public sealed class ChainRules
     /// <summary>A block's timestamp lies at most this far ahead of a verifying node's clock.</summary>
     public const ulong MaxAheadMs = 10_000;
 
-    private readonly FrozenDictionary<ProgramId, VerifiedProgram> _programs;
-
-    private ChainRules(Genesis genesis, Dictionary<ProgramId, VerifiedProgram> programs)
+    private ChainRules(Genesis genesis, ProgramLoader loader)
     {
         Genesis = genesis;
-        _programs = programs.ToFrozenDictionary();
+        Loader = loader;
+        System = new SystemProgram(loader);
     }
 
     /// <summary>What the rules were made of.</summary>
@@ -60,30 +81,31 @@ public sealed class ChainRules
     /// <summary>The state's hash functions.</summary>
     public StateHashing Hashing => Genesis.Hashing;
 
+    /// <summary>Verified programs.</summary>
+    internal ProgramLoader Loader { get; }
+
+    /// <summary>The program that deploys programs.</summary>
+    internal SystemProgram System { get; }
+
     /// <summary>Verifies the programs of a genesis.</summary>
     public static bool TryCreate(Genesis genesis, [NotNullWhen(true)] out ChainRules? rules, out Refusal refusal)
     {
         ArgumentNullException.ThrowIfNull(genesis);
         rules = null;
-        Dictionary<ProgramId, VerifiedProgram> programs = [];
+        ProgramLoader loader = new();
         foreach (GenesisProgram program in genesis.Programs)
         {
-            if (!Verifier.TryVerify(program.Code, VerifierLimits.Default, out VerifiedProgram? verified, out refusal))
+            if (!loader.TryVerify(program.Code, Blake3.Hash(program.Code), fork: 0, out _, out refusal))
             {
                 refusal = new Refusal(RefusalCode.GenesisProgramRefused, $"Program {program.Id}: {refusal}");
                 return false;
             }
-
-            programs.Add(program.Id, verified);
         }
 
-        rules = new ChainRules(genesis, programs);
+        rules = new ChainRules(genesis, loader);
         refusal = Refusal.None;
         return true;
     }
-
-    /// <summary>Finds a program that transactions may call.</summary>
-    public bool TryFindProgram(ProgramId id, [NotNullWhen(true)] out VerifiedProgram? program) => _programs.TryGetValue(id, out program);
 
     /// <summary>What programs may know of a block.</summary>
     public BlockContext ContextOf(in BlockHeader header) => new(header.Height, header.TimestampMs, ChainId, BaseFee, 0);
@@ -105,7 +127,7 @@ public sealed class ChainRules
         return Refusal.None;
     }
 
-    /// <summary>Everything about a transaction that does not depend on time, state or signatures.</summary>
+    /// <summary>Everything about a transaction that depends neither on time nor on state nor on signatures.</summary>
     public bool TryPrepare(Transaction transaction, [NotNullWhen(true)] out PreparedTransaction? prepared, out Refusal refusal)
     {
         ArgumentNullException.ThrowIfNull(transaction);
@@ -116,19 +138,6 @@ public sealed class ChainRules
             return false;
         }
 
-        if (!_programs.TryGetValue(transaction.Programs[0], out VerifiedProgram? program))
-        {
-            refusal = new Refusal(RefusalCode.UnknownProgram, $"Program {transaction.Programs[0]} does not exist on this chain.");
-            return false;
-        }
-
-        int entry = program.FindEntry(transaction.Selector);
-        if (entry < 0)
-        {
-            refusal = new Refusal(RefusalCode.UnknownEntry, $"Program {transaction.Programs[0]} has no entry of selector {transaction.Selector}.");
-            return false;
-        }
-
         ulong intrinsic = GasPrices.Launch.Intrinsic(transaction.Bytes.Length, transaction.Signers.Length, transaction.Accesses.Accesses);
         if (transaction.GasLimit < intrinsic)
         {
@@ -136,13 +145,47 @@ public sealed class ChainRules
             return false;
         }
 
-        Message message = ToMessage(transaction, program, entry, intrinsic);
+        ReadOnlySpan<Access> accesses = transaction.Accesses.Accesses;
+        StateKey[] keys = new StateKey[accesses.Length];
+        for (int i = 0; i < keys.Length; i++)
+        {
+            keys[i] = Hashing.KeyOf(transaction.Programs[accesses[i].ProgramIndex], accesses[i].Key);
+        }
+
         prepared = new PreparedTransaction(
             transaction,
-            message,
-            Fees.EffectiveTip(BaseFee, message.MaxPrice, message.Tip),
-            Fees.Reservation(message, BaseFee));
+            keys,
+            Hashing.KeyOf(ProgramId.Native, new LocalKey(transaction.Payer.Value)),
+            intrinsic,
+            Fees.EffectiveTip(BaseFee, transaction.MaxPrice, transaction.Tip),
+            Fees.Reservation(transaction.GasLimit, Fees.PriceOf(BaseFee, transaction.MaxPrice, transaction.Tip)));
         return true;
+    }
+
+    /// <summary>Is what a transaction calls there in a state?</summary>
+    /// <param name="active">The programs of that state.</param>
+    /// <param name="entry">Index of the entry.</param>
+    /// <remarks>Reads the program's record, never its code: cheap enough to come before the signatures.</remarks>
+    internal Refusal CheckCall(Transaction transaction, ActivePrograms active, IStateView state, out int entry)
+    {
+        ProgramId id = transaction.Programs[0];
+        entry = -1;
+        if (id == ProgramId.System)
+        {
+            entry = System.Face.FindEntry(transaction.Selector);
+        }
+        else if (active.TryFind(state, id, out ProgramRecord? record))
+        {
+            entry = record.FindEntry(transaction.Selector);
+        }
+        else
+        {
+            return new Refusal(RefusalCode.UnknownProgram, $"Program {id} does not exist on this chain.");
+        }
+
+        return entry < 0
+            ? new Refusal(RefusalCode.UnknownEntry, $"Program {id} has no entry of selector {transaction.Selector}.")
+            : Refusal.None;
     }
 
     private Refusal CheckLimits(Transaction transaction)
@@ -157,7 +200,7 @@ public sealed class ChainRules
             return new Refusal(RefusalCode.TooLong, $"The transaction is {transaction.Bytes.Length} bytes long; this chain allows {Limits.MaxTransactionBytes}.");
         }
 
-        if (transaction.Arguments.Length > Limits.MaxArgumentBytes)
+        if (transaction.Arguments.Length > Limits.MaxArgumentBytes && transaction.Programs[0] != ProgramId.System)
         {
             return new Refusal(RefusalCode.TooLong, $"The arguments are {transaction.Arguments.Length} bytes long; this chain allows {Limits.MaxArgumentBytes}.");
         }
@@ -178,34 +221,5 @@ public sealed class ChainRules
         }
 
         return Refusal.None;
-    }
-
-    private Message ToMessage(Transaction transaction, VerifiedProgram program, int entry, ulong intrinsic)
-    {
-        ReadOnlySpan<Access> accesses = transaction.Accesses.Accesses;
-        StateKey[] keys = new StateKey[accesses.Length];
-        for (int i = 0; i < keys.Length; i++)
-        {
-            keys[i] = Hashing.KeyOf(transaction.Programs[accesses[i].ProgramIndex], accesses[i].Key);
-        }
-
-        return new Message
-        {
-            Id = transaction.Id,
-            Programs = transaction.Programs,
-            Program = program,
-            EntryIndex = entry,
-            Arguments = transaction.Arguments,
-            Accesses = transaction.Accesses,
-            Keys = keys,
-            SlotTable = transaction.SlotTable,
-            Payer = transaction.Payer,
-            PayerKey = Hashing.KeyOf(ProgramId.Native, new LocalKey(transaction.Payer.Value)),
-            Signers = transaction.Signers,
-            GasLimit = transaction.GasLimit,
-            IntrinsicGas = intrinsic,
-            MaxPrice = transaction.MaxPrice,
-            Tip = transaction.Tip,
-        };
     }
 }

@@ -40,23 +40,17 @@ public sealed partial class ChainService
 
             long start = Clock.Start();
             _mempool.RemoveExpired(now);
-            List<PreparedTransaction> chosen = new BlockBuilder(_rules.Limits, state, new ReplayScope(_window, tip), timestamp).Pack(_mempool.Ordered);
+            BlockPrograms programs = new(_rules, tip?.Programs ?? _programs, state);
+            List<Message> chosen = [];
+            Transaction[] transactions = new BlockBuilder(_rules.Limits, state, new ReplayScope(_window, tip), programs, timestamp).Pack(_mempool.Ordered, chosen);
             Clock.Stop(Stage.Build, start);
-            if (chosen.Count == 0)
+            if (transactions.Length == 0)
             {
                 return false;
             }
 
-            Transaction[] transactions = new Transaction[chosen.Count];
-            Message[] batch = new Message[chosen.Count];
-            for (int i = 0; i < batch.Length; i++)
-            {
-                transactions[i] = chosen[i].Transaction;
-                batch[i] = chosen[i].Message;
-            }
-
             BlockHeader header = new(parentId, parent.Height.Next, timestamp, 0, default, default);
-            bool runs = TryExecute(batch, header, state, out BatchResult? result, out Bytes32 receiptsRoot, out _);
+            bool runs = TryExecute(CollectionsMarshal.AsSpan(chosen), header, state, out BatchResult? result, out Bytes32 receiptsRoot, out _);
             Invariant.Require(runs);                                        // the builder leaves out whom the engine refuses
             header = header with { GasUsed = result!.GasUsed, StateRoot = result.Root, ReceiptsRoot = receiptsRoot };
             block = Block.Create(header, transactions);
@@ -102,7 +96,7 @@ public sealed partial class ChainService
             {
                 if (built.Id == block.Id && ReferenceEquals(on, state))     // a parent that was rejected and verified anew has another view
                 {
-                    _tree.Add(new ProcessingBlock(block, tip, view, receipts));
+                    _tree.Add(new ProcessingBlock(block, tip, view, receipts, tip?.Programs ?? _programs));
                     return true;
                 }
             }
@@ -124,7 +118,7 @@ public sealed partial class ChainService
                 return false;
             }
 
-            _tree.Add(new ProcessingBlock(block, tip, result.Post, result.Receipts));
+            _tree.Add(new ProcessingBlock(block, tip, result.Post, result.Receipts, tip?.Programs ?? _programs));
             return true;
         }
     }
@@ -149,6 +143,7 @@ public sealed partial class ChainService
 
             // from here nothing can fail: the store has it, so the service has it too (C1)
             _last = block;
+            _programs = accepted.Programs;
             _tree.Accept(accepted);
             _window.Accept(block.Header.TimestampMs, ReplayWindow.IdsOf(block));
             _heights.Add(block.Id, block.Header.Height);
@@ -231,6 +226,7 @@ public sealed partial class ChainService
     {
         batch = null;
         ReplayScope known = new(_window, tip);
+        BlockPrograms programs = new(_rules, tip?.Programs ?? _programs, tip?.View ?? _store.Accepted);
         HashSet<TxId> inBlock = new(block.Transactions.Length);
         List<Transaction> unverified = [];
         Message[] messages = new Message[block.Transactions.Length];
@@ -244,7 +240,7 @@ public sealed partial class ChainService
                 refusal = new Refusal(RefusalCode.DuplicateTransaction, $"Transaction {transaction.Id} is in this block or its ancestors already.");
             }
 
-            if (refusal.IsRefused || !TryMessageOf(transaction, unverified, out messages[i], out refusal))
+            if (refusal.IsRefused || !TryMessageOf(transaction, programs, unverified, out messages[i], out refusal))
             {
                 refusal = Block.AtIndex(i, refusal);
                 return false;
@@ -270,23 +266,22 @@ public sealed partial class ChainService
         return true;
     }
 
-    private bool TryMessageOf(Transaction transaction, List<Transaction> unverified, out Message message, out Refusal refusal)
+    private bool TryMessageOf(
+        Transaction transaction, BlockPrograms programs, List<Transaction> unverified, out Message message, out Refusal refusal)
     {
+        message = null!;
+
         // the same bytes wait here: prepared and checked when they came
         if (_mempool.TryFind(transaction.Id, out PreparedTransaction? waiting) && waiting.Transaction.Bytes.Span.SequenceEqual(transaction.Bytes.Span))
         {
-            message = waiting.Message;
-            refusal = Refusal.None;
-            return true;
+            return programs.TryBind(waiting, out message!, out refusal);
         }
 
-        if (!_rules.TryPrepare(transaction, out PreparedTransaction? prepared, out refusal))
+        if (!_rules.TryPrepare(transaction, out PreparedTransaction? prepared, out refusal) || !programs.TryBind(prepared, out message!, out refusal))
         {
-            message = null!;
             return false;
         }
 
-        message = prepared.Message;
         if (!_verified.Contains(VerifiedMemory.HashOf(transaction)))
         {
             unverified.Add(transaction);
@@ -296,7 +291,7 @@ public sealed partial class ChainService
     }
 
     private bool TryExecute(
-        Message[] batch, in BlockHeader header, IStateView state, [NotNullWhen(true)] out BatchResult? result, out Bytes32 receiptsRoot, out Refusal refusal)
+        ReadOnlySpan<Message> batch, in BlockHeader header, IStateView state, [NotNullWhen(true)] out BatchResult? result, out Bytes32 receiptsRoot, out Refusal refusal)
     {
         receiptsRoot = default;
         if (!_engine.TryExecute(batch, _rules.ContextOf(header), state, _execution, Workers, out result, out BatchFault fault))

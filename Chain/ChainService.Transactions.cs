@@ -18,16 +18,16 @@ public sealed partial class ChainService
     public Refusal Submit(ReadOnlySpan<byte> bytes)
     {
         long start = Clock.Start();
-        bool isLegal = TryAdmit(bytes.ToArray(), out PreparedTransaction? prepared, out Refusal refusal);
-        Clock.Stop(Stage.Decode, start);
-        if (!isLegal)
+        if (!TryAdmit(bytes.ToArray(), out PreparedTransaction? prepared, out Refusal refusal))
         {
             return refusal;
         }
 
+        Clock.Stop(Stage.Decode, start);
+
         lock (_gate)
         {
-            refusal = CheckNew(prepared!.Transaction.Id);
+            refusal = CheckNew(prepared);
         }
 
         if (refusal.IsRefused)
@@ -91,7 +91,7 @@ public sealed partial class ChainService
         {
             for (int i = 0; i < prepared.Length; i++)
             {
-                if (prepared[i] is { } one && !(refusals[i] = CheckNew(one.Transaction.Id)).IsRefused)
+                if (prepared[i] is { } one && !(refusals[i] = CheckNew(one)).IsRefused)
                 {
                     kept.Add(i);
                 }
@@ -101,9 +101,10 @@ public sealed partial class ChainService
         return kept;
     }
 
-    // Cheap, and before the signatures: a flood of copies costs no signature checks.
-    private Refusal CheckNew(TxId id)
+    // Cheap, and before the signatures: a flood of copies, or of calls of what does not exist, costs no signature checks.
+    private Refusal CheckNew(PreparedTransaction prepared)
     {
+        TxId id = prepared.Transaction.Id;
         if (_mempool.Contains(id))
         {
             return new Refusal(RefusalCode.DuplicateTransaction, $"Transaction {id} waits in the mempool already.");
@@ -111,13 +112,13 @@ public sealed partial class ChainService
 
         return PreferredScope().Contains(id)
             ? new Refusal(RefusalCode.DuplicateTransaction, $"Transaction {id} is in the chain already.")
-            : Refusal.None;
+            : _rules.CheckCall(prepared.Transaction, PreferredPrograms(), PreferredState(), out _);
     }
 
     private Refusal AddToMempool(PreparedTransaction prepared)
     {
-        Refusal refusal = CheckNew(prepared.Transaction.Id);
-        return refusal.IsRefused ? refusal : _mempool.Add(prepared, NativeBalance.Read(PreferredState(), prepared.Message.PayerKey));
+        Refusal refusal = CheckNew(prepared);
+        return refusal.IsRefused ? refusal : _mempool.Add(prepared, NativeBalance.Read(PreferredState(), prepared.PayerKey));
     }
 
     private bool[] VerifySignatures(ReadOnlySpan<Transaction> transactions)
@@ -134,6 +135,8 @@ public sealed partial class ChainService
     private ReplayScope PreferredScope() => new(_window, PreferredTip());
 
     private IStateView PreferredState() => PreferredTip()?.View ?? _store.Accepted;
+
+    private ActivePrograms PreferredPrograms() => PreferredTip()?.Programs ?? _programs;
 
     private static Refusal BadSignature(Transaction transaction) =>
         new(RefusalCode.BadSignature, $"A signature of transaction {transaction.Id} does not verify.");

@@ -74,6 +74,7 @@ public sealed partial class ChainService
     private readonly int _recentKept;
     private ulong _indexedFrom;
     private Block _last;
+    private ActivePrograms _programs;                               // after _last
     private BlockId _preference;
     private int _workers;
     private long _signaturesChecked;
@@ -92,6 +93,7 @@ public sealed partial class ChainService
         _recentKept = options.ReceiptBlocksKept;
         _workers = options.Workers;
         _last = last;
+        _programs = new ActivePrograms(rules.Hashing);
         _preference = last.Id;
         _indexedFrom = last.Header.Height.Value;
         _heights.Add(last.Id, last.Header.Height);

@@ -7,7 +7,6 @@
 // that a block or a mempool can hold add up far below 2^128: no sum here can wrap.
 
 using System;
-using ParallelVm.Executor;
 
 namespace ParallelVm.Chain;
 
@@ -31,11 +30,4 @@ public static class Fees
 
     /// <summary>What a payer must hold for a transaction.</summary>
     public static UInt128 Reservation(ulong gasLimit, ulong price) => (UInt128)gasLimit * price;
-
-    /// <summary>What the payer of a message must hold.</summary>
-    public static UInt128 Reservation(Message message, ulong baseFee)
-    {
-        ArgumentNullException.ThrowIfNull(message);
-        return Reservation(message.GasLimit, PriceOf(baseFee, message.MaxPrice, message.Tip));
-    }
 }

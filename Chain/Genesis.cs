@@ -8,9 +8,9 @@
 //   | record count u32  | count x { program 32 | key 32 | value counted }
 //   | balance count u32 | count x { key 32 | amount u128 }
 //
-// The first state holds the records, one record of 16 bytes per balance under ProgramId.Native, and under the owner zero, which
-// no transaction can write: local key zero -> chain id, and local key = program id -> BLAKE3 of its code. So the root
-// commits to chain and code.
+// The first state holds the records, one record of 16 bytes per balance under ProgramId.Native, the programs as if they had been
+// deployed and frozen (ProgramRecord), and under the owner zero, which no transaction can write, local key zero -> chain id. So
+// the root commits to chain and code, and from block 1 on nothing but the state says what runs.
 //
 // Threading: immutable.   Cost: O(n log n) in its entries.
 
@@ -18,6 +18,7 @@ using System;
 using System.Buffers.Binary;
 using System.Collections.Generic;
 using System.Diagnostics.CodeAnalysis;
+using ParallelVm.Executor.Bytecode;
 using ParallelVm.Primitives;
 using ParallelVm.Primitives.State;
 
@@ -188,10 +189,7 @@ public sealed class Genesis
     {
         List<(StateKey Key, ProgramId Program, LocalKey Local, byte[] Value)> entries = new(1 + _programs.Length + _records.Length + _balances.Length);
         Add(entries, default, default, ChainId.Value.ToArray());
-        foreach (GenesisProgram program in _programs)
-        {
-            Add(entries, default, new LocalKey(program.Id.Value), Blake3.Hash(program.Code).ToArray());
-        }
+        AddPrograms(entries);
 
         foreach (GenesisRecord record in _records)
         {
@@ -222,6 +220,27 @@ public sealed class Genesis
     public Block ToBlock(StateRoot root) => Block.Create(
         new BlockHeader(default, default, TimestampMs, 0, root, new ReceiptsHashing(ChainId).Root([])), []);
 
+    private void AddPrograms(List<(StateKey Key, ProgramId Program, LocalKey Local, byte[] Value)> entries)
+    {
+        HashSet<LocalKey> known = [];                                       // programs may have chunks in common
+        foreach (GenesisProgram program in _programs)
+        {
+            LocalKey[] chunks = ProgramRecord.ChunkKeysOf(program.Code);
+            for (int i = 0; i < chunks.Length; i++)
+            {
+                if (known.Add(chunks[i]))
+                {
+                    Add(entries, ProgramId.System, chunks[i], ProgramRecord.ChunkOf(program.Code, i).ToArray());
+                }
+            }
+
+            // what is no container has no entries here, and is refused when rules are made of the genesis
+            uint[] selectors = Container.TryDecode(program.Code, out Container container, out _) ? Array.ConvertAll(container.Entries, static entry => entry.Selector) : [];
+            ProgramRecord record = new(0, new Height(1), default, Blake3.Hash(program.Code), program.Code.Length, selectors, chunks);
+            Add(entries, ProgramId.System, new LocalKey(program.Id.Value), record.Encode());
+        }
+    }
+
     private void Add(
         List<(StateKey Key, ProgramId Program, LocalKey Local, byte[] Value)> entries, ProgramId program, LocalKey local, byte[] value) =>
         entries.Add((Hashing.KeyOf(program, local), program, local, value));
@@ -236,9 +255,16 @@ public sealed class Genesis
     {
         for (int i = 0; i < programs.Length; i++)
         {
-            if (programs[i].Id == default)
+            if (programs[i].Id == default || programs[i].Id == ProgramId.System)
             {
-                return new Refusal(RefusalCode.GenesisReservedProgram, "A program has the id zero, which owns the chain's own records.");
+                return new Refusal(RefusalCode.GenesisReservedProgram, $"A program has the id {programs[i].Id}, which owns the chain's own records.");
+            }
+
+            if (ProgramRecord.ChunksOf(programs[i].Code.Length) > ProgramRecord.MaxChunks)
+            {
+                return new Refusal(
+                    RefusalCode.GenesisProgramRefused,
+                    $"Program {programs[i].Id} has {programs[i].Code.Length} bytes of code; at most {ProgramRecord.MaxChunks * ProgramRecord.ChunkBytes} fit the state.");
             }
 
             if (i > 0 && programs[i - 1].Id == programs[i].Id)

@@ -79,14 +79,13 @@ internal static class Opening
         }
 
         Message[] batch = new Message[last.Transactions.Length];
+        BlockPrograms programs = new(rules, options.Store.Accepted);
         for (int i = 0; i < batch.Length; i++)
         {
-            if (!rules.TryPrepare(last.Transactions[i], out PreparedTransaction? prepared, out refusal))
+            if (!rules.TryPrepare(last.Transactions[i], out PreparedTransaction? prepared, out refusal) || !programs.TryBind(prepared, out batch[i]!, out refusal))
             {
                 return Diverged(record, Block.AtIndex(i, refusal).ToString());
             }
-
-            batch[i] = prepared.Message;
         }
 
         ExecutionRules execution = new() { Hashing = rules.Hashing, Treasury = rules.Genesis.Treasury };

@@ -21,11 +21,13 @@ namespace ParallelVm.Chain;
 /// <summary>A verified, undecided block with the result of its execution.</summary>
 internal sealed class ProcessingBlock
 {
-    public ProcessingBlock(Block block, ProcessingBlock? parent, IStateView view, Receipt[] receipts)
+    /// <param name="before">The programs that were active at its start.</param>
+    public ProcessingBlock(Block block, ProcessingBlock? parent, IStateView view, Receipt[] receipts, ActivePrograms before)
     {
         Block = block;
         Parent = parent;
         View = view;
+        Programs = before.After(block.Transactions, receipts);
         Receipts = receipts;
         Ids = new HashSet<TxId>(block.Transactions.Length);
         foreach (Transaction transaction in block.Transactions)
@@ -48,6 +50,9 @@ internal sealed class ProcessingBlock
 
     /// <summary>Receipts in block order.</summary>
     public Receipt[] Receipts { get; }
+
+    /// <summary>The programs after the block.</summary>
+    public ActivePrograms Programs { get; }
 
     /// <summary>False once it can never be accepted.</summary>
     [MemberNotNullWhen(true, nameof(View))]

@@ -11,7 +11,7 @@
 //   V1  the verdict of a transaction is Transaction.VerifySignatures, whatever the pieces: a batch and a single check agree on
 //       every input (SignatureBatch's contract), so verdicts depend neither on workers nor on neighbours
 //   V2  pieces cover every transaction exactly once, in order, and never split one
-//   V3  a piece has at most PieceMax signatures, or PieceMax and what its last transaction has beyond
+//   V3  a piece has at most PieceMax signatures
 //
 // Bad signatures: SignatureBatch finds them inside its piece by halving, so a bad one costs its own piece more and no other.
 //
@@ -30,11 +30,11 @@ namespace ParallelVm.Chain;
 /// <param name="pool">The threads.</param>
 internal sealed class SignatureVerifier(WorkerPool pool)
 {
-    /// <summary>A piece is closed when it has so many signatures.</summary>
+    /// <summary>Most signatures of a piece: what one equation of SignatureBatch takes.</summary>
     public const int PieceMax = 1024;
 
-    /// <summary>Below so many signatures a batch saves too little to be cut further.</summary>
-    public const int PieceMin = 64;
+    /// <summary>Smaller pieces lose more than even ends win: a signature costs half as much again in a batch of 64 as in one of 1,024.</summary>
+    public const int PieceMin = 128;
 
     private readonly Lock _gate = new();
     private readonly Stack<Job> _idle = new();
@@ -65,11 +65,7 @@ internal sealed class SignatureVerifier(WorkerPool pool)
     }
 
     /// <summary>Signatures of the next piece when <paramref name="left"/> remain.</summary>
-    internal static int PieceOf(int left, int workers)
-    {
-        int share = workers == 1 ? left : (left + (2 * workers) - 1) / (2 * workers);
-        return Math.Clamp(share, PieceMin, PieceMax);
-    }
+    internal static int PieceOf(int left, int workers) => Math.Clamp((left + workers - 1) / workers, PieceMin, PieceMax);
 
     private Job Rent()
     {
@@ -124,16 +120,19 @@ internal sealed class SignatureVerifier(WorkerPool pool)
             int target = PieceOf(left, workers);
             for (int i = 0; i < _count; i++)
             {
-                piece += transactions[i].Signers.Length;
-                if (piece >= target || i == _count - 1)
+                int signers = transactions[i].Signers.Length;
+                if (piece + signers > target && piece != 0)
                 {
-                    _ends[Pieces++] = i + 1;    // V2
+                    _ends[Pieces++] = i;        // V2
                     left -= piece;
                     piece = 0;
                     target = PieceOf(left, workers);
                 }
+
+                piece += signers;
             }
 
+            _ends[Pieces++] = _count;
             return signatures;
         }
 
@@ -161,7 +160,7 @@ internal sealed class SignatureVerifier(WorkerPool pool)
     private sealed class Seat
     {
         private readonly SignatureBatch _batch = new();
-        private readonly bool[] _valid = new bool[PieceMax + Transaction.MaxSigners];
+        private readonly bool[] _valid = new bool[PieceMax];
 
         public void Verify(ReadOnlySpan<Transaction> transactions, Span<bool> good)
         {

@@ -38,8 +38,11 @@ public sealed partial class Transaction
     /// <summary>The longest program table.</summary>
     public const int MaxPrograms = 16;
 
-    /// <summary>The longest arguments in bytes.</summary>
+    /// <summary>The longest arguments in bytes; those of the system program, which carry code, may be longer.</summary>
     public const int MaxArgumentBytes = 2 * 1024;
+
+    /// <summary>The longest arguments of a call of the system program: 15 chunks of code.</summary>
+    public const int MaxSystemArgumentBytes = SystemProgram.MaxPublishBytes;
 
     /// <summary>The longest slot table.</summary>
     public const int MaxSlots = 64;
@@ -137,7 +140,7 @@ public sealed partial class Transaction
         PublicKey[] signers = ReadSigners(ref reader);
         ProgramId[] programs = ReadPrograms(ref reader);
         uint selector = reader.ReadU32();
-        int argumentsLength = reader.ReadCounted(MaxArgumentBytes).Length;
+        int argumentsLength = reader.ReadCounted(programs is [var called, ..] && called == ProgramId.System ? MaxSystemArgumentBytes : MaxArgumentBytes).Length;
         int argumentsStart = reader.Position - argumentsLength;
         if (!reader.Ok || !AccessList.TryDecode(ref reader, programs.Length, out AccessList accesses))
         {

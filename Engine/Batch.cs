@@ -118,11 +118,13 @@ internal sealed class Batch
             records[i] = table[_keys[first + i]];
         }
 
-        Outcome outcome = interpreter.Run(message, records, in _context);
+        Outcome outcome = message.Native is null
+            ? interpreter.Run(message, records, in _context)
+            : message.Native.Run(message, records, in _context);
         Invariant.Require(outcome.GasUsed <= message.GasLimit);
         _outcomes[tx] = outcome;
         _outputs[tx] = (worker, seat.OutputLength, 0);
-        if (outcome.Halt == Halt.Success)
+        if (outcome.Halt == Halt.Success && message.Native is null)             // a native program neither adds nor speaks
         {
             foreach (PendingAdd add in interpreter.Adds)
             {

@@ -27,6 +27,9 @@ public sealed class Message
     /// <summary>Verified code of <c>Programs[0]</c>.</summary>
     public required VerifiedProgram Program { get; init; }
 
+    /// <summary>What runs instead of the bytecode of <see cref="Program"/>; null for every program but the chain's own.</summary>
+    public INativeProgram? Native { get; init; }
+
     /// <summary>Index of the called entry in <see cref="VerifiedProgram.Entries"/>.</summary>
     public required int EntryIndex { get; init; }
 

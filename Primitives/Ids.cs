@@ -24,6 +24,9 @@ public readonly record struct ProgramId(Bytes32 Value) : IComparable<ProgramId>
     /// <summary>Owner of the native balances; the program that genesis puts there moves the native token. 31 zero bytes, then 1.</summary>
     public static readonly ProgramId Native = new(new Bytes32(0, 0, 0, 1));
 
+    /// <summary>The program that deploys programs, and owner of their records and code. 31 zero bytes, then 2.</summary>
+    public static readonly ProgramId System = new(new Bytes32(0, 0, 0, 2));
+
     /// <inheritdoc/>
     public int CompareTo(ProgramId other) => Value.CompareTo(other.Value);
 

@@ -148,6 +148,9 @@ public enum RefusalCode : ushort
     /// <summary>The store no longer keeps the blocks that the replay window is rebuilt from.</summary>
     ReplayWindowIncomplete = 412,
 
+    /// <summary>The programs that the transactions of a block name have more code together than a block may load.</summary>
+    BlockCodeExceeded = 413,
+
     // 5xx: bytecode containers and the verifier (Executor), assembler (Toolchain)
 
     /// <summary>The bytes do not start as a bytecode container.</summary>

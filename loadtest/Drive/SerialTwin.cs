@@ -62,10 +62,12 @@ internal sealed class SerialTwin
         }
 
         Message[] batch = new Message[block.Transactions.Length];
+        BlockPrograms programs = new(_rules, _state);
         for (int i = 0; i < batch.Length; i++)
         {
             batch[i] = _rules.TryPrepare(block.Transactions[i], out PreparedTransaction? prepared, out Refusal refusal)
-                ? prepared.Message
+                && programs.TryBind(prepared, out Message? message, out refusal)
+                ? message
                 : throw new InvariantException($"Transaction {i} of accepted block {block.Header.Height} is refused: {refusal}");
         }
 

@@ -446,7 +446,7 @@ public class ChainServiceTests
     private static Block CraftOn(Kit kit, Block parent, params Transaction[] transactions)
     {
         // the parent's state, found by executing it again from the accepted one
-        Message[] batch = Array.ConvertAll(parent.Transactions, t => kit.Chain.Rules.TryPrepare(t, out PreparedTransaction? p, out _) ? p.Message : throw new ArgumentException(t.ToString()));
+        Message[] batch = kit.Bind(kit.Store.Accepted, parent.Transactions);
         Engine.ExecutionRules rules = new() { Hashing = kit.Genesis.Hashing, Treasury = Kit.Treasury };
         Assert.True(kit.Engine.TryExecute(batch, kit.Chain.Rules.ContextOf(parent.Header), kit.Store.Accepted, rules, 1, out Engine.BatchResult? result, out _));
         return kit.Craft(parent.Header, parent.Id, result.Post, transactions);

@@ -51,9 +51,11 @@ public class GenesisTests
     {
         Genesis genesis = Parse(Sample);
         MemoryState state = new MemoryState(genesis.Hashing).Apply(genesis.ToDiff());
-        Assert.Equal(4, state.Count);
+        Assert.Equal(5, state.Count);
         Assert.Equal(genesis.ChainId.Value.ToArray(), Read(genesis, state, default, default));
-        Assert.Equal(Blake3.Hash([1, 2]).ToArray(), Read(genesis, state, default, new LocalKey(Hex(Ones))));
+        ProgramRecord program = ProgramRecord.Decode(Read(genesis, state, ProgramId.System, new LocalKey(Hex(Ones))));
+        Assert.Equal((Blake3.Hash([1, 2]), 2, true), (program.CodeHash, program.CodeLength, program.IsFrozen));
+        Assert.Equal([1, 2], Read(genesis, state, ProgramId.System, program.Chunks[0]));
         Assert.Equal([0xaa, 0xbb], Read(genesis, state, new ProgramId(Hex(Ones)), new LocalKey(Hex(Twos))));
         Assert.Equal(16, Read(genesis, state, ProgramId.Native, new LocalKey(Hex(Twos))).Length);
         Block block = genesis.ToBlock(state.Root);
@@ -93,6 +95,8 @@ public class GenesisTests
         { RefusalCode.GenesisBadName, "\"sample\"", "\"\"" },
         { RefusalCode.GenesisBadName, "\"sample\"", "\"\u00e9\"" },
         { RefusalCode.GenesisReservedProgram, $"\"id\": \"{Ones}\"", $"\"id\": \"{Zeros}\"" },
+        { RefusalCode.GenesisReservedProgram, $"\"id\": \"{Ones}\"", $"\"id\": \"{ProgramId.System}\"" },
+        { RefusalCode.GenesisProgramRefused, "\"0102\"", "\"" + new string('a', 2 * ((ProgramRecord.MaxChunks * ProgramRecord.ChunkBytes) + 1)) + "\"" },
         { RefusalCode.GenesisDuplicateEntry, "\"programs\": [ ", $"\"programs\": [ {{ \"id\": \"{Ones}\", \"code\": \"\" }}, " },
         { RefusalCode.GenesisDuplicateEntry, "\"records\": [ ", $"\"records\": [ {{ \"program\": \"{Ones}\", \"key\": \"{Twos}\", \"value\": \"\" }}, " },
         { RefusalCode.GenesisDuplicateEntry, "\"balances\": [ ", $"\"balances\": [ {{ \"key\": \"{Twos}\", \"amount\": \"0\" }}, " },

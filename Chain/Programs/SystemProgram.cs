@@ -17,7 +17,7 @@
 //   Y2  gas is a function of the message and the code alone, and charged before the work it pays for
 //   Y3  a record's code hash, length and selectors are those of the code in its chunks, which the verifier accepted
 //
-// Threading: workers.   Cost: publish hashes its bytes; deploy and upgrade verify, linear in the bytes.   Source: ADR 0010.
+// Threading: workers.   Cost: publish hashes its bytes; deploy and upgrade verify, linear in the bytes.   Source: ADR 0012.
 
 using System;
 using System.Buffers.Binary;

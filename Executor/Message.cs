@@ -147,6 +147,9 @@ public readonly record struct BlockContext(Height Height, ulong TimestampMs, Cha
     /// <summary>The forks that <see cref="Fork"/> is looked up in; null is <see cref="ForkSchedule.Launched"/>.</summary>
     public ForkSchedule? Forks { get; init; }
 
+    /// <summary>The programs that calls of other programs find; null is none.</summary>
+    public IProgramSource? Programs { get; init; }
+
     /// <summary>Rules of the active fork.</summary>
     public ForkRules Rules => (Forks ?? ForkSchedule.Launched)[Fork];
 }

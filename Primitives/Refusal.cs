@@ -213,6 +213,15 @@ public enum RefusalCode : ushort
     /// <summary>An entry with more memory pages than this network allows.</summary>
     TooManyPages = 522,
 
+    /// <summary>A program, import or call site that is out of range, comes twice, or does not fit what it names.</summary>
+    BadImport = 523,
+
+    /// <summary>A switch table that no SWITCH or more than one names.</summary>
+    BadTable = 524,
+
+    /// <summary>A cell is used as a field element that some path leaves a plain word.</summary>
+    WrongKind = 525,
+
     /// <summary>A line of assembly that does not follow the grammar.</summary>
     AssemblySyntax = 550,
 

@@ -21,6 +21,12 @@ internal sealed class FunctionFacts
     /// <summary>Frame cells from the function's first cell to the end of its deepest callee.</summary>
     public int Cells { get; set; }
 
+    /// <summary>Length, blocks and loops.</summary>
+    public FunctionShape Shape { get; set; }
+
+    /// <summary>HALT is reachable; after <see cref="CallGraph.Check"/> through callees too.</summary>
+    public bool MayHalt { get; set; }
+
     /// <summary>Activations that are open at most, this one included.</summary>
     public int Depth { get; set; } = 1;
 }
@@ -82,6 +88,7 @@ internal static class CallGraph
         foreach ((int callee, int window) in own.Calls)
         {
             own.Cells = Math.Max(own.Cells, window + facts[callee].Cells);
+            own.MayHalt |= facts[callee].MayHalt;
             own.Depth = Math.Max(own.Depth, 1 + facts[callee].Depth);
             if (callee != last)
             {

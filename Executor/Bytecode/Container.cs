@@ -7,7 +7,14 @@
 //   2 DATA     bytes, mapped read-only at 0x1000         left out when empty
 //   3 FUNCS    count x { cells u8 | args u8 | rets u8 | length u16 }     code lies in table order without gaps
 //   4 CODE     count x u64 instruction words
-//   5 ENTRIES  count x { selector u32 | function u16 | pages u16 | slots u16 | slots x mode u8 }   ascending by selector
+//   5 ENTRIES  count x { selector u32 | function u16 | pages u16, bit 15 = view | slots u16 | slots x slot u8 }   ascending by selector
+//   6 TABLES   count x { length u16 | length x target u16 }                                      left out when empty, like all that follow
+//   7 PROGRAMS count x id 32 bytes                                                                no id twice
+//   8 IMPORTS  count x { program u8 | view u8 | args u8 | rets u8 | selector u32 | slots u16 | slots x slot u8 }
+//   9 SITES    count x { import u16 | slots u16 | slots x caller's slot u16 }
+//
+//   slot u8 = mode | owner << 2: who owns the records that are written or added to. 0 is the program whose entry it is, k + 1 is
+//   PROGRAMS[k]; a slot that is only read has no owner (0).
 //
 // There is one encoding per container: what decodes re-encodes to the same bytes. Decoding checks shape and limits only;
 // what the code means is the verifier's matter.
@@ -33,10 +40,32 @@ public readonly record struct FunctionHeader(byte Cells, byte Args, byte Rets, u
 /// <param name="Function">Index of the function that runs; it takes no arguments.</param>
 /// <param name="MaxPages">Memory pages of 4 KiB that MGROW may map in total.</param>
 /// <param name="SlotModes">Mode that each slot needs.</param>
-public sealed record ContainerEntry(uint Selector, ushort Function, ushort MaxPages, AccessMode[] SlotModes);
+public sealed record ContainerEntry(uint Selector, ushort Function, ushort MaxPages, AccessMode[] SlotModes)
+{
+    /// <summary>Per slot, who owns what it writes: 0 this program, k + 1 the program PROGRAMS[k]. Empty when all are 0.</summary>
+    public byte[] SlotOwners { get; init; } = [];
+
+    /// <summary>The entry only reads and may be called while its program is open already.</summary>
+    public bool IsView { get; init; }
+}
+
+/// <summary>An entry of another program as this program expects it: a row in the IMPORTS section.</summary>
+/// <param name="Program">Index in PROGRAMS.</param>
+/// <param name="Selector">The entry's selector.</param>
+/// <param name="Args">Cells that it takes.</param>
+/// <param name="Rets">Cells that it returns.</param>
+/// <param name="IsView">It is a view.</param>
+/// <param name="SlotModes">Mode that each of its slots needs.</param>
+/// <param name="SlotOwners">As in <see cref="ContainerEntry.SlotOwners"/>; 0 is the imported program.</param>
+public sealed record ContainerImport(byte Program, uint Selector, byte Args, byte Rets, bool IsView, AccessMode[] SlotModes, byte[] SlotOwners);
+
+/// <summary>A place that calls an import: a row in the SITES section.</summary>
+/// <param name="Import">Index in IMPORTS.</param>
+/// <param name="Slots">The caller's slot for each slot of the import.</param>
+public sealed record ContainerSite(ushort Import, ushort[] Slots);
 
 /// <summary>A container's sections.</summary>
-public sealed class Container
+public sealed partial class Container
 {
     /// <summary>"PVX1" read as a little-endian number.</summary>
     public const uint Magic = 0x31585650;
@@ -71,6 +100,25 @@ public sealed class Container
     /// <summary>The most frame cells of a function.</summary>
     public const int MaxCells = 128;
 
+    /// <summary>The most switch tables.</summary>
+    public const int MaxTables = 4096;
+
+    /// <summary>The most targets of all switch tables.</summary>
+    public const int MaxTableTargets = 16384;
+
+    /// <summary>The most other programs.</summary>
+    public const int MaxPrograms = 32;
+
+    /// <summary>The most imports.</summary>
+    public const int MaxImports = 64;
+
+    /// <summary>The most call sites.</summary>
+    public const int MaxSites = 256;
+
+    /// <summary>The most slots of all imports, and of all call sites.</summary>
+    public const int MaxMappedSlots = 4096;
+
+    private const ushort ViewBit = 0x8000;
     private const int FunctionBytes = 5;
     private const int SectionHeaderBytes = 5;
 
@@ -81,6 +129,10 @@ public sealed class Container
         Functions = 3,
         Code = 4,
         Entries = 5,
+        Tables = 6,
+        Programs = 7,
+        Imports = 8,
+        Sites = 9,
     }
 
     /// <summary>Fork whose rules the code was written for.</summary>
@@ -101,6 +153,18 @@ public sealed class Container
     /// <summary>The entries, ascending by selector.</summary>
     public ContainerEntry[] Entries { get; init; } = [];
 
+    /// <summary>The switch tables: targets, the default last.</summary>
+    public ushort[][] Tables { get; init; } = [];
+
+    /// <summary>Other programs that this one names.</summary>
+    public ProgramId[] Programs { get; init; } = [];
+
+    /// <summary>Entries of other programs.</summary>
+    public ContainerImport[] Imports { get; init; } = [];
+
+    /// <summary>Places that call them.</summary>
+    public ContainerSite[] Sites { get; init; } = [];
+
     /// <summary>The canonical bytes. Encoding checks nothing: a wrong container is refused when it is decoded.</summary>
     public byte[] Encode()
     {
@@ -108,7 +172,8 @@ public sealed class Container
         writer.WriteU32(Magic);
         writer.WriteU16(FormatVersion);
         writer.WriteU16(Fork);
-        writer.WriteU8((byte)(3 + (Constants.Length > 0 ? 1 : 0) + (Data.Length > 0 ? 1 : 0)));
+        bool[] hasOptional = [Constants.Length > 0, Data.Length > 0, Tables.Length > 0, Programs.Length > 0, Imports.Length > 0, Sites.Length > 0];
+        writer.WriteU8((byte)(3 + Array.FindAll(hasOptional, has => has).Length));
         if (Constants.Length > 0)
         {
             WriteWords(writer, Section.Constants, Constants);
@@ -130,23 +195,25 @@ public sealed class Container
         }
 
         WriteWords(writer, Section.Code, Code);
-        int entriesBytes = 0;
-        foreach (ContainerEntry entry in Entries)
+        WriteSection(writer, Section.Entries, Entries, WriteEntry);
+        if (Tables.Length > 0)
         {
-            entriesBytes += 10 + entry.SlotModes.Length;
+            WriteSection(writer, Section.Tables, Tables, static (rows, table) => WriteShorts(rows, table));
         }
 
-        WriteHeader(writer, Section.Entries, entriesBytes);
-        foreach (ContainerEntry entry in Entries)
+        if (Programs.Length > 0)
         {
-            writer.WriteU32(entry.Selector);
-            writer.WriteU16(entry.Function);
-            writer.WriteU16(entry.MaxPages);
-            writer.WriteU16((ushort)entry.SlotModes.Length);
-            foreach (AccessMode mode in entry.SlotModes)
-            {
-                writer.WriteU8((byte)mode);
-            }
+            WriteSection(writer, Section.Programs, Programs, static (rows, program) => rows.WriteBytes32(program.Value));
+        }
+
+        if (Imports.Length > 0)
+        {
+            WriteSection(writer, Section.Imports, Imports, WriteImport);
+        }
+
+        if (Sites.Length > 0)
+        {
+            WriteSection(writer, Section.Sites, Sites, WriteSite);
         }
 
         return writer.ToArray();
@@ -197,7 +264,12 @@ public sealed class Container
         FunctionHeader[] functions = [];
         ulong[] code = [];
         ContainerEntry[] entries = [];
+        ushort[][] tables = [];
+        ProgramId[] programs = [];
+        ContainerImport[] imports = [];
+        ContainerSite[] sites = [];
         byte previous = 0;
+        bool hasEntries = false;
         for (int i = 0; i < count && reader.Ok; i++)
         {
             byte id = reader.ReadU8();
@@ -207,7 +279,7 @@ public sealed class Container
                 return false;
             }
 
-            if (id is 0 or > (byte)Section.Entries)
+            if (id is 0 or > (byte)Section.Sites)
             {
                 return reader.Refuse(RefusalCode.UnknownSection, $"Section {id} is not known.");
             }
@@ -228,6 +300,7 @@ public sealed class Container
             }
 
             previous = id;
+            hasEntries |= id == (byte)Section.Entries;
             ReadOnlySpan<byte> payload = reader.ReadBytes((int)length);
             bool ok = (Section)id switch
             {
@@ -235,7 +308,11 @@ public sealed class Container
                 Section.Data => TryReadData(ref reader, payload, out data),
                 Section.Functions => TryReadFunctions(ref reader, payload, out functions),
                 Section.Code => TryReadWords(ref reader, payload, MaxInstructions, "instructions", out code),
-                _ => TryReadEntries(ref reader, payload, out entries),
+                Section.Entries => TryReadEntries(ref reader, payload, out entries),
+                Section.Tables => TryReadTables(ref reader, payload, out tables),
+                Section.Programs => TryReadPrograms(ref reader, payload, out programs),
+                Section.Imports => TryReadImports(ref reader, payload, out imports),
+                _ => TryReadSites(ref reader, payload, out sites),
             };
             if (!ok)
             {
@@ -243,7 +320,7 @@ public sealed class Container
             }
         }
 
-        if (reader.Ok && (functions.Length == 0 || code.Length == 0 || previous != (byte)Section.Entries))
+        if (reader.Ok && (functions.Length == 0 || code.Length == 0 || !hasEntries))
         {
             return reader.Refuse(RefusalCode.SectionOrder, "A container needs the sections FUNCS, CODE and ENTRIES.");
         }
@@ -259,7 +336,19 @@ public sealed class Container
             return reader.Refuse(RefusalCode.BadFunction, $"The functions have {total} instructions, the code has {code.Length}.");
         }
 
-        container = new Container { Fork = fork, Constants = constants, Data = data, Functions = functions, Code = code, Entries = entries };
+        container = new Container
+        {
+            Fork = fork,
+            Constants = constants,
+            Data = data,
+            Functions = functions,
+            Code = code,
+            Entries = entries,
+            Tables = tables,
+            Programs = programs,
+            Imports = imports,
+            Sites = sites,
+        };
         return reader.Ok;
     }
 
@@ -316,57 +405,6 @@ public sealed class Container
             functions[i] = header;
         }
 
-        return true;
-    }
-
-    private static bool TryReadEntries(ref CanonicalReader reader, ReadOnlySpan<byte> payload, out ContainerEntry[] entries)
-    {
-        entries = [];
-        ContainerEntry[] read = new ContainerEntry[MaxEntries];
-        int count = 0;
-        CanonicalReader rows = new(payload);
-        while (rows.Ok && rows.Remaining > 0)
-        {
-            if (count == MaxEntries)
-            {
-                return reader.Refuse(RefusalCode.BadEntry, $"ENTRIES has more than {MaxEntries} rows.");
-            }
-
-            uint selector = rows.ReadU32();
-            ushort function = rows.ReadU16();
-            ushort pages = rows.ReadU16();
-            ushort slots = rows.ReadU16();
-            ReadOnlySpan<byte> modes = rows.ReadBytes(slots);
-            if (!rows.Ok)
-            {
-                return reader.Refuse(rows.Refusal.Code, rows.Refusal.Sentence);
-            }
-
-            if (slots > MaxSlots)
-            {
-                return reader.Refuse(RefusalCode.BadEntry, $"Entry {selector:x8} has {slots} slots; at most {MaxSlots} are allowed.");
-            }
-
-            if (count > 0 && read[count - 1].Selector >= selector)
-            {
-                return reader.Refuse(RefusalCode.BadEntry, $"Entry {selector:x8} follows {read[count - 1].Selector:x8}; selectors ascend and none comes twice.");
-            }
-
-            AccessMode[] slotModes = new AccessMode[slots];
-            for (int i = 0; i < slots; i++)
-            {
-                if (!AccessModes.IsDefined(modes[i]))
-                {
-                    return reader.Refuse(RefusalCode.UnknownAccessMode, $"Slot {i} of entry {selector:x8} has mode {modes[i]}; modes are 0 Read, 1 Write, 2 Add.");
-                }
-
-                slotModes[i] = (AccessMode)modes[i];
-            }
-
-            read[count++] = new ContainerEntry(selector, function, pages, slotModes);
-        }
-
-        entries = read[..count];
         return true;
     }
 

@@ -1,8 +1,4 @@
-// Steps 1 to 3 of the verifier for one function: words, control flow, definite assignment.
-//
-// Definite assignment is one forward pass. The set of defined cells at a target is the intersection over all branches to it;
-// branches back go to a LOOP only, whose operand `live` says that exactly the cells [0, live) are defined there: the way in
-// and every way back have to bring them. So nothing has to be iterated to a fixed point.
+// Steps 1 and 2 of the verifier for one function: every word by itself, then control flow.
 //
 // Cost: O(instructions).   Threading: pure.
 
@@ -14,23 +10,30 @@ namespace ParallelVm.Executor.Bytecode;
 internal static class FunctionCheck
 {
     /// <summary>Checks one function and gathers what the checks of the whole program need.</summary>
-    public static Refusal Run(Container container, ForkRules rules, int function, ReadOnlySpan<ulong> words, out FunctionFacts facts)
+    /// <param name="container">The program.</param>
+    /// <param name="rules">The fork that the code is deployed in.</param>
+    /// <param name="function">Index of the function.</param>
+    /// <param name="words">Its instructions.</param>
+    /// <param name="tables">Per switch table: a SWITCH has named it.</param>
+    /// <param name="facts">What the function uses.</param>
+    public static Refusal Run(Container container, ForkRules rules, int function, ReadOnlySpan<ulong> words, bool[] tables, out FunctionFacts facts)
     {
         facts = new FunctionFacts();
         for (int at = 0; at < words.Length; at++)
         {
-            Refusal refusal = CheckWord(container, rules, function, at, words[at], facts);
+            Refusal refusal = CheckWord(container, rules, function, at, words[at], tables, facts);
             if (refusal.IsRefused)
             {
                 return refusal;
             }
         }
 
-        Refusal flow = ControlFlow.Check(words, function);
-        return flow.IsRefused ? flow : CheckCells(container, function, words);
+        Refusal flow = ControlFlow.Check(container, words, function, facts);
+        return flow.IsRefused ? flow : CellCheck.Run(container, function, words);
     }
 
-    private static Refusal CheckWord(Container container, ForkRules rules, int function, int at, ulong word, FunctionFacts facts)
+    private static Refusal CheckWord(
+        Container container, ForkRules rules, int function, int at, ulong word, bool[] tables, FunctionFacts facts)
     {
         if (!rules.Allows((byte)word) || OpcodeTable.Find((byte)word) is not OpcodeInfo info)
         {
@@ -42,48 +45,75 @@ internal static class FunctionCheck
             return Refuse(RefusalCode.ReservedBits, function, at, $"({info.Mnemonic}) has bits set that must be zero");
         }
 
+        facts.MayHalt |= info.Opcode == Opcode.Halt;
         int cells = container.Functions[function].Cells;
         foreach (Operand operand in info.Operands)
         {
             uint value = operand.Read(word);
-            if (!InRange(container, operand.Kind, value, cells))
+            if (!InRange(container, operand.Kind, value, cells, word))
             {
                 return Refuse(RefusalCode.OperandOutOfRange, function, at, $"({info.Mnemonic}) has {value} as its {operand.Kind} operand, which is out of range");
             }
 
-            if (operand.Kind == OperandKind.Function)
+            switch (operand.Kind)
             {
-                FunctionHeader callee = container.Functions[value];
-                int window = (byte)(word >> 8);
-                if (window + Math.Max(callee.Args, callee.Rets) > cells)
-                {
-                    return Refuse(RefusalCode.OperandOutOfRange, function, at, $"(CALL) passes cells beyond its {cells}");
-                }
+                case OperandKind.Function:
+                    facts.Calls.Add(((int)value, (byte)(word >> 8)));
+                    break;
+                case OperandKind.CallSite:
+                    facts.Slots.NoteSite(value);
+                    break;
+                case OperandKind.Table when tables[value]:
+                    return Refuse(RefusalCode.BadTable, function, at, $"(SWITCH) names table {value}, which another one names already");
+                case OperandKind.Table:
+                    tables[value] = true;
+                    break;
+                case OperandKind.CopySlot:
+                    facts.Slots.Note((word >> 48) == 0 ? OperandKind.ReadSlot : OperandKind.WriteSlot, value);
+                    break;
+                case OperandKind.ReadArray:
+                case OperandKind.WriteArray:
+                    for (uint i = 0; i < (byte)(word >> 24); i++)
+                    {
+                        facts.Slots.Note(operand.Kind, value + i);
+                    }
 
-                facts.Calls.Add(((int)value, window));
-            }
-            else if (operand.Kind == OperandKind.CopySlot)
-            {
-                facts.Slots.Note((word >> 48) == 0 ? OperandKind.ReadSlot : OperandKind.WriteSlot, value);
-            }
-            else if (operand.IsSlot)
-            {
-                facts.Slots.Note(operand.Kind, value);
+                    break;
+                default:
+                    if (operand.IsSlot)
+                    {
+                        facts.Slots.Note(operand.Kind, value);
+                    }
+
+                    break;
             }
         }
 
         return Refusal.None;
     }
 
-    private static bool InRange(Container container, OperandKind kind, uint value, int cells) => kind switch
+    /// <summary>Is an operand's value one that its kind has?</summary>
+    /// <param name="container">The program.</param>
+    /// <param name="kind">Kind of the operand.</param>
+    /// <param name="value">Its bits.</param>
+    /// <param name="cells">Cells of the function.</param>
+    /// <param name="word">The whole instruction, for operands that bound each other.</param>
+    internal static bool InRange(Container container, OperandKind kind, uint value, int cells, ulong word) => kind switch
     {
-        OperandKind.Dest or OperandKind.Source or OperandKind.Update => value < cells,
+        OperandKind.Dest or OperandKind.Source or OperandKind.Update or OperandKind.DestFelt or OperandKind.SourceFelt => value < cells,
         OperandKind.DestPair or OperandKind.SourcePair => value % 2 == 0 && value + 2 <= cells,
-        OperandKind.DestQuad or OperandKind.SourceQuad => value % 4 == 0 && value + 4 <= cells,
-        OperandKind.Window or OperandKind.Live => value <= cells,
+        OperandKind.DestQuad or OperandKind.SourceQuad or OperandKind.DestFeltQuad or OperandKind.SourceFeltQuad => value % 4 == 0 && value + 4 <= cells,
+        OperandKind.UpdateFelts => value % 4 == 0 && value + 8 <= cells,
+        OperandKind.Window => value + WindowCells(container, word) <= cells,
+        OperandKind.Live => value <= cells,
+        OperandKind.FeltFirst => value == 0 || value < (byte)(word >> 24),
+        OperandKind.FeltEnd => value <= (byte)(word >> 8),
         OperandKind.Function => value < container.Functions.Length,
+        OperandKind.Table => value < container.Tables.Length,
+        OperandKind.CallSite => value < container.Sites.Length,
         OperandKind.Constant => value < container.Constants.Length,
         OperandKind.Shift => value < 64,
+        OperandKind.WideShift => value <= 64,
         OperandKind.Width => value is 8 or 16 or 32,
         OperandKind.Rounding => value <= 3,
         OperandKind.RootRounding or OperandKind.Direction => value <= 1,
@@ -94,110 +124,20 @@ internal static class FunctionCheck
         OperandKind.RecordLength => value <= 4096,
         OperandKind.Context => value <= (uint)ContextId.SignerCount,
         OperandKind.Trap => value is 0 or (>= 2 and <= 16),
+        OperandKind.ArrayLength => value is >= 1 and <= VerifierLimits.MaxArraySlots,
+        OperandKind.ReadArray or OperandKind.WriteArray => value + (byte)(word >> 24) <= Container.MaxSlots,
         OperandKind.ReadSlot or OperandKind.WriteSlot or OperandKind.AddSlot or OperandKind.AnySlot or OperandKind.CopySlot => value < Container.MaxSlots,
         OperandKind.Target or OperandKind.Unsigned or OperandKind.Signed => true,       // targets: ControlFlow.Check
         _ => false,
     };
 
-    private static Refusal CheckCells(Container container, int function, ReadOnlySpan<ulong> words)
+    // the callee or site comes before the window in text order, so it is in range here
+    private static int WindowCells(Container container, ulong word)
     {
-        FunctionHeader header = container.Functions[function];
-        UInt128[] defined = new UInt128[words.Length];
-        bool[] reached = new bool[words.Length];
-        defined[0] = Prefix(header.Args);
-        reached[0] = true;
-        for (int at = 0; at < words.Length; at++)
-        {
-            ulong word = words[at];
-            OpcodeInfo info = OpcodeTable.Get((Opcode)(byte)word);
-            if (!reached[at])
-            {
-                return Refuse(RefusalCode.UnreachableCode, function, at, $"({info.Mnemonic}) is reached by no path");
-            }
-
-            UInt128 state = defined[at];
-            UInt128 missing = Reads(container, header, info, word) & ~state;
-            if (missing != 0)
-            {
-                return Refuse(RefusalCode.UndefinedCell, function, at, $"({info.Mnemonic}) needs cell {(int)UInt128.TrailingZeroCount(missing)}, which some path leaves undefined");
-            }
-
-            state = After(container, info, word, state);
-            if (info.Flow is Flow.Branch or Flow.Jump)
-            {
-                int target = ControlFlow.TargetOf(word);
-                if (target <= at)
-                {
-                    UInt128 live = Prefix((byte)(words[target] >> 8)) & ~state;
-                    if (live != 0)
-                    {
-                        return Refuse(RefusalCode.UndefinedCell, function, at, $"goes back to a loop that needs cell {(int)UInt128.TrailingZeroCount(live)}, which is undefined here");
-                    }
-                }
-                else
-                {
-                    Join(defined, reached, target, state);
-                }
-            }
-
-            if (info.Flow is not (Flow.Jump or Flow.End))
-            {
-                Join(defined, reached, at + 1, state);
-            }
-        }
-
-        return Refusal.None;
+        (int args, int rets) = CellCheck.WindowOf(container, word);
+        return Math.Max(args, rets);
     }
 
-    private static void Join(UInt128[] defined, bool[] reached, int target, UInt128 state)
-    {
-        defined[target] = reached[target] ? defined[target] & state : state;
-        reached[target] = true;
-    }
-
-    private static UInt128 Reads(Container container, FunctionHeader header, OpcodeInfo info, ulong word)
-    {
-        UInt128 reads = info.Opcode == Opcode.Ret ? Prefix(header.Rets) : 0;
-        foreach (Operand operand in info.Operands)
-        {
-            int value = (int)operand.Read(word);
-            reads |= operand.Kind switch
-            {
-                OperandKind.Source or OperandKind.Update => Run(value, 1),
-                OperandKind.SourcePair => Run(value, 2),
-                OperandKind.SourceQuad => Run(value, 4),
-                OperandKind.Live => Prefix(value),
-                OperandKind.Window => Run(value, container.Functions[(int)(word >> 32)].Args),
-                _ => 0,
-            };
-        }
-
-        return reads;
-    }
-
-    private static UInt128 After(Container container, OpcodeInfo info, ulong word, UInt128 state)
-    {
-        foreach (Operand operand in info.Operands)
-        {
-            int value = (int)operand.Read(word);
-            state = operand.Kind switch
-            {
-                OperandKind.Dest => state | Run(value, 1),
-                OperandKind.DestPair => state | Run(value, 2),
-                OperandKind.DestQuad => state | Run(value, 4),
-                OperandKind.Live => Prefix(value),
-                OperandKind.Window => (state & Prefix(value)) | Run(value, container.Functions[(int)(word >> 32)].Rets),
-                _ => state,
-            };
-        }
-
-        return state;
-    }
-
-    private static UInt128 Prefix(int cells) => cells >= 128 ? UInt128.MaxValue : (UInt128.One << cells) - 1;
-
-    private static UInt128 Run(int first, int cells) => Prefix(cells) << first;
-
-    private static Refusal Refuse(RefusalCode code, int function, int at, string what) =>
+    internal static Refusal Refuse(RefusalCode code, int function, int at, string what) =>
         new(code, $"Instruction {at} of function {function} {what}.");
 }

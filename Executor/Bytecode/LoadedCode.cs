@@ -23,6 +23,7 @@ internal sealed unsafe class LoadedCode
 
     private readonly ulong[] _words;                        // SAFETY: pinned, so that Words stays valid
     private CodeLink? _link;
+    private readonly Callee?[] _callees;                    // per import: the callee that was seen last
     private readonly int[] _sources;                        // first canonical word of each function
 
     /// <summary>Builds the run form of a program that passed every check.</summary>
@@ -31,9 +32,11 @@ internal sealed unsafe class LoadedCode
         Program = program;
         Rules = rules;
         Container container = program.Container;
+        _callees = new Callee?[container.Imports.Length];
         ulong[] words = new ulong[container.Code.Length * 2];
         ushort[] origins = new ushort[words.Length];
         Starts = new int[container.Functions.Length];
+        Tables = new int[container.Tables.Length][];
         _sources = new int[Starts.Length];
         int source = 0;
         int count = 0;
@@ -70,6 +73,9 @@ internal sealed unsafe class LoadedCode
     /// <summary>First word of each function.</summary>
     public int[] Starts { get; }
 
+    /// <summary>The switch tables: word indexes, the default last.</summary>
+    public int[][] Tables { get; }
+
     /// <summary>The constant pool.</summary>
     public ulong[] Constants => Program.Container.Constants;
 
@@ -105,12 +111,51 @@ internal sealed unsafe class LoadedCode
     {
         Opcode opcode = (Opcode)(byte)word;
         ulong gas = Rules.GasOf(opcode);
-        return opcode == Opcode.Call ? gas + (Program.Container.Functions[(int)(word >> 32)].Cells / 8UL * Rules.Prices.CallCells) : gas;
+        Container container = Program.Container;
+        return opcode switch
+        {
+            Opcode.Call => gas + (container.Functions[(int)(word >> 32)].Cells / 8UL * Rules.Prices.CallCells),
+            Opcode.Xcall => gas + ((ulong)container.Sites[(int)(word >> 32)].Slots.Length * Rules.Prices.CallSlot),
+            _ => gas,
+        };
     }
+
+    /// <summary>Finds the entry that an import means in the program that now has its id; false when there is none or its signature differs.</summary>
+    public bool TryLink(int import, VerifiedProgram callee, out ProgramEntry entry)
+    {
+        Callee? link = _callees[import];
+        if (link is null || link.Program != callee)
+        {
+            ContainerImport expected = Program.Container.Imports[import];
+            int index = callee.FindEntry(expected.Selector);
+            bool fits = index >= 0 && Fits(expected, callee.Entries[index]);
+            link = new Callee(callee, fits ? callee.Entries[index] : null);
+            _callees[import] = link; // a reference: another worker sees the old link or this one, both right
+        }
+
+        entry = link.Entry!;
+        return link.Entry is not null;
+    }
+
+    // the signature: it returns what it says, cells in and out, view, and each slot's mode and owner
+    private bool Fits(ContainerImport expected, ProgramEntry entry)
+    {
+        bool fits = entry.IsCallable && entry.Args == expected.Args && entry.Rets == expected.Rets && entry.IsView == expected.IsView
+            && entry.SlotModes.AsSpan().SequenceEqual(expected.SlotModes) && (entry.SlotOwners.Length == 0) == (expected.SlotOwners.Length == 0);
+        for (int slot = 0; fits && slot < expected.SlotOwners.Length; slot++)
+        {
+            byte owner = expected.SlotOwners[slot];
+            fits = entry.SlotOwners[slot] == (owner == 0 ? null : Program.Container.Programs[owner - 1]);
+        }
+
+        return fits;
+    }
+
+    private sealed record Callee(VerifiedProgram Program, ProgramEntry? Entry);
 
     private int LoadFunction(ReadOnlySpan<ulong> code, ulong[] words, ushort[] origins, int first)
     {
-        bool[] leaders = ControlFlow.Leaders(code);
+        bool[] leaders = ControlFlow.Leaders(Program.Container, code);
         int[] placed = new int[code.Length];                // canonical index -> charge word of a leader, or the word itself
         int count = first;
         int charge = -1;
@@ -132,9 +177,15 @@ internal sealed unsafe class LoadedCode
         for (int at = first; at < count; at++)
         {
             byte op = (byte)words[at];
-            if (op != ChargeByte && OpcodeTable.Get((Opcode)op).Flow is (Flow.Branch or Flow.Jump))
+            Flow flow = op == ChargeByte ? Flow.Next : OpcodeTable.Get((Opcode)op).Flow;
+            if (flow is Flow.Branch or Flow.Jump)
             {
                 words[at] = (words[at] & uint.MaxValue) | ((ulong)placed[ControlFlow.TargetOf(words[at])] << 32);
+            }
+            else if (flow == Flow.Switch)
+            {
+                int table = ControlFlow.TargetOf(words[at]);
+                Tables[table] = Array.ConvertAll(Program.Container.Tables[table], target => placed[target]);
             }
         }
 

@@ -3,11 +3,11 @@
 // same laws a second time, as code, and the tests hold it to them.
 //
 // Word: op u8 | a u8 | b u8 | c u8 | imm u32, little-endian. An opcode byte never changes its meaning once a fork that
-// holds it is active. Bytes without a row are invalid. Families of vm.md that are reserved (0B SWITCH, 0E XCALL, 4B 4C
-// MULSH DIVSH, the other u128 and u256 operations, 70-7E fields, 94 95 dynamic slots, B3 B4 POS2, B8-BB signatures, C0
-// SYS) keep their bytes free. ABORT has its own byte, so that one byte is one mnemonic.
+// holds it is active (ForkRules says which fork holds it). Bytes without a row are invalid. Families of vm.md that are
+// reserved (the other u128 and u256 operations, prime fields, M31, the other signatures, SYS) keep their bytes free. ABORT has
+// its own byte, so that one byte is one mnemonic.
 //
-// Gas: one unit is one simple instruction of the interpreter. The number of a row is charged with its basic block;
+// Gas: the number of a row is fork 0's. One unit is one simple instruction of the interpreter. The number of a row is charged with its basic block;
 // "+" prices are variable, charged by the instruction before it does the work (GasTable). Whatever control can run past
 // has a price, LOOP too: else code could take time that nobody pays.
 //
@@ -24,22 +24,23 @@ namespace ParallelVm.Executor.Bytecode;
 public enum Opcode : byte
 {
     Trap = 0x00, Loop = 0x01, Jmp = 0x02, Jnz = 0x03, Jz = 0x04, Jeq = 0x05, Jne = 0x06, Jlt = 0x07, Jge = 0x08, Jslt = 0x09, Jsge = 0x0A,
-    Call = 0x0C, Ret = 0x0D, Halt = 0x0F,
+    Switch = 0x0B, Call = 0x0C, Ret = 0x0D, Xcall = 0x0E, Halt = 0x0F,
     Mov = 0x10, Ldi = 0x11, Ldis = 0x12, Ldc = 0x13, Sel = 0x14, Swp = 0x15, Mov2 = 0x16, Mov4 = 0x17, Abort = 0x18,
     Add = 0x20, Sub = 0x21, Mul = 0x22, Div = 0x23, Mod = 0x24, Addi = 0x25, Subi = 0x26, Muli = 0x27,
     Wadd = 0x28, Wsub = 0x29, Wmul = 0x2A, Mulhi = 0x2B, Min = 0x2C, Max = 0x2D, Clz = 0x2E, Popc = 0x2F,
     Sadd = 0x30, Ssub = 0x31, Smul = 0x32, Sdiv = 0x33, Smod = 0x34, Slt = 0x35, Sar = 0x36, Sext = 0x37,
     And = 0x38, Or = 0x39, Xor = 0x3A, Not = 0x3B, Shl = 0x3C, Shr = 0x3D, Shli = 0x3E, Shri = 0x3F,
     Eq = 0x40, Ne = 0x41, Lt = 0x42, Gt = 0x43, Le = 0x44, Ge = 0x45, Eqi = 0x46, Lti = 0x47,
-    MulDiv = 0x48, MulScale = 0x49, Sqrt = 0x4A, Absd = 0x4D,
+    MulDiv = 0x48, MulScale = 0x49, Sqrt = 0x4A, Mulsh = 0x4B, Divsh = 0x4C, Absd = 0x4D,
     Dadd = 0x50, Dsub = 0x51, Dmul = 0x52, Dmuld = 0x53, Ddiv = 0x54, DmulDiv = 0x56, Dsqrt = 0x57, Dlt = 0x5A, Deq = 0x5B, Dnarrow = 0x5F,
     Qeq = 0x69,
+    Fadd = 0x74, Fsub = 0x75, Fmul = 0x76, Fneg = 0x77, Finv = 0x78, Fred = 0x79, Feq = 0x7A,
     Ld1 = 0x80, Ld2 = 0x81, Ld4 = 0x82, Ld8 = 0x83, St1 = 0x84, St2 = 0x85, St4 = 0x86, St8 = 0x87, Ldq = 0x88, Stq = 0x89,
-    Mcpy = 0x8A, Mset = 0x8B, Mgrow = 0x8D,
-    Sld8 = 0x90, Sst8 = 0x91, Sldq = 0x92, Sstq = 0x93, Sacc = 0x96, Snew = 0x97, Sdel = 0x98, Sexist = 0x99, Scpy = 0x9A, Skey = 0x9B,
+    Mcpy = 0x8A, Mset = 0x8B, Mcmp = 0x8C, Mgrow = 0x8D,
+    Sld8 = 0x90, Sst8 = 0x91, Sldq = 0x92, Sstq = 0x93, Sldx = 0x94, Sstx = 0x95, Sacc = 0x96, Snew = 0x97, Sdel = 0x98, Sexist = 0x99, Scpy = 0x9A, Skey = 0x9B,
     Slen = 0x9C, Sown = 0x9D,
     Ctx = 0xA0, Caller = 0xA1, Self = 0xA2, Signer = 0xA3, Arg = 0xA4, Argq = 0xA5, Argcpy = 0xA6, Chain = 0xA7, Emit = 0xA8, Retd = 0xA9,
-    Keccak = 0xB0, Sha256 = 0xB1, Blake3 = 0xB2, Stale = 0xC1, Nop = 0xF0,
+    Keccak = 0xB0, Sha256 = 0xB1, Blake3 = 0xB2, Pos2 = 0xB3, Pos2p = 0xB4, Edver = 0xB8, Stale = 0xC1, Nop = 0xF0,
 }
 #pragma warning restore CS1591
 
@@ -55,6 +56,9 @@ public enum Flow : byte
     /// <summary>To the target only.</summary>
     Jump,
 
+    /// <summary>To one of the targets of a table.</summary>
+    Switch,
+
     /// <summary>Into a function, then to the next instruction.</summary>
     Call,
 
@@ -66,7 +70,7 @@ public enum Flow : byte
 /// <param name="Opcode">Its byte.</param>
 /// <param name="Mnemonic">Its name in text.</param>
 /// <param name="Flow">Where control goes.</param>
-/// <param name="Gas">Charged with the basic block; CALL adds the callee's cells / 8.</param>
+/// <param name="Gas">Fork 0's price, charged with the basic block; CALL adds for the callee's cells, XCALL for the slots it hands over.</param>
 /// <param name="Variable">The variable charge in words, empty when there is none.</param>
 /// <param name="Traps">What it may trap with, empty when nothing.</param>
 /// <param name="Law">What it does, in one line.</param>
@@ -109,7 +113,7 @@ public static class OpcodeTable
     [
         // control
         Row(Opcode.Trap, Flow.End, 0, "imm", "trap with a system code; 0 is 16 Unreachable", [new(OperandKind.Trap, OperandField.Imm)]),
-        Row(Opcode.Loop, Flow.Next, 1, "", "loop header: the only place a branch may go back to; cells from `live` on are undefined from here", [new(OperandKind.Live, OperandField.A)]),
+        Row(Opcode.Loop, Flow.Next, 1, "", "loop header: the only place a branch may go back to; cells from `live` on are undefined from here, those in [first, end) are felts on every way in, the others plain words", [new(OperandKind.Live, OperandField.A), new(OperandKind.FeltFirst, OperandField.B), new(OperandKind.FeltEnd, OperandField.C)]),
         Row(Opcode.Jmp, Flow.Jump, 2, "", "goto t", [Target]),
         Row(Opcode.Jnz, Flow.Branch, 1, "", "goto t if a != 0", [Src(OperandField.A), Target]),
         Row(Opcode.Jz, Flow.Branch, 1, "", "goto t if a = 0", [Src(OperandField.A), Target]),
@@ -119,8 +123,10 @@ public static class OpcodeTable
         Row(Opcode.Jge, Flow.Branch, 1, "", "goto t if a >= b, unsigned", [Src(OperandField.A), Src(OperandField.B), Target]),
         Row(Opcode.Jslt, Flow.Branch, 1, "", "goto t if a < b, two's complement", [Src(OperandField.A), Src(OperandField.B), Target]),
         Row(Opcode.Jsge, Flow.Branch, 1, "", "goto t if a >= b, two's complement", [Src(OperandField.A), Src(OperandField.B), Target]),
+        Row(Opcode.Switch, Flow.Switch, 2, "", "goto target a of the table, or to its last one when a is beyond; all lie ahead, and a table serves one SWITCH", [Src(OperandField.A), new(OperandKind.Table, OperandField.Imm)]),
         Row(Opcode.Call, Flow.Call, 4, "", "call f with its window at cell a: arguments from a on, results from a on; cells after the results are undefined then", [new(OperandKind.Function, OperandField.Imm), new(OperandKind.Window, OperandField.A)], "+ callee's cells / 8"),
         Row(Opcode.Ret, Flow.End, 2, "", "back to the caller; in the entry's own activation the same as HALT", []),
+        Row(Opcode.Xcall, Flow.Next, 250, "Schema, Reenter, Depth, what the callee traps with", "call an entry of another program through a call site: arguments from cell a on, results from a on (cells after them are undefined then), its slots are the caller's by the site's map; Schema when there is no such program or entry or its signature differs, Reenter when it is open already and the entry is no view, Depth beyond 8 open programs", [new(OperandKind.CallSite, OperandField.Imm), new(OperandKind.Window, OperandField.A)], "+ per slot of the entry"),
         Row(Opcode.Halt, Flow.End, 0, "", "end with success", []),
         Row(Opcode.Abort, Flow.End, 0, "user", "end with revert, code min(65535, 256 + a)", [Src(OperandField.A)]),
 
@@ -186,6 +192,8 @@ public static class OpcodeTable
         Row(Opcode.MulDiv, Flow.Next, 16, Division, "a = b * c / d over the 128-bit product, rounded by m; zero d first, then a quotient beyond 2^64-1, then a remainder in exact mode", [Dst, Src(OperandField.B), Src(OperandField.C), Src(OperandField.D), new(OperandKind.Rounding, OperandField.M)]),
         Row(Opcode.MulScale, Flow.Next, 12, "Overflow, Range (exact)", "a = b * c / 10^k over the 128-bit product, rounded by m; never traps for c <= 10^k unless exact", [Dst, Src(OperandField.B), Src(OperandField.C), new(OperandKind.Scale, OperandField.D), new(OperandKind.Rounding, OperandField.M)]),
         Row(Opcode.Sqrt, Flow.Next, 20, "", "a = square root of b, floor or ceiling", [Dst, Src(OperandField.B), new(OperandKind.RootRounding, OperandField.M)]),
+        Row(Opcode.Mulsh, Flow.Next, 4, "Overflow, Range (exact)", "a = b * c / 2^s over the 128-bit product, rounded by m; a quotient beyond 2^64-1 first, then a remainder in exact mode", [Dst, Src(OperandField.B), Src(OperandField.C), new(OperandKind.WideShift, OperandField.D), new(OperandKind.Rounding, OperandField.M)]),
+        Row(Opcode.Divsh, Flow.Next, 16, Division, "a = b * 2^s / c, rounded by m; traps in the order of MULDIV", [Dst, Src(OperandField.B), Src(OperandField.C), new(OperandKind.WideShift, OperandField.D), new(OperandKind.Rounding, OperandField.M)]),
         Binary(Opcode.Absd, 1, "", "a = larger of b, c less the smaller"),
 
         // 128-bit pairs
@@ -201,6 +209,15 @@ public static class OpcodeTable
         Row(Opcode.Dnarrow, Flow.Next, 1, Overflow, "cell a = pair b; traps beyond 2^64-1", [Dst, Src2(OperandField.B)]),
         Row(Opcode.Qeq, Flow.Next, 2, "", "cell a = quad b = quad c ? 1 : 0", [Dst, Src4(OperandField.B), Src4(OperandField.C)]),
 
+        // Goldilocks field, p = 2^64 - 2^32 + 1: a cell of kind felt holds a number below p, which the verifier follows
+        Row(Opcode.Fadd, Flow.Next, 1, "", "felt a = b + c modulo p", [Felt, FeltSrc(OperandField.B), FeltSrc(OperandField.C)]),
+        Row(Opcode.Fsub, Flow.Next, 1, "", "felt a = b - c modulo p", [Felt, FeltSrc(OperandField.B), FeltSrc(OperandField.C)]),
+        Row(Opcode.Fmul, Flow.Next, 3, "", "felt a = b * c modulo p", [Felt, FeltSrc(OperandField.B), FeltSrc(OperandField.C)]),
+        Row(Opcode.Fneg, Flow.Next, 1, "", "felt a = -b modulo p", [Felt, FeltSrc(OperandField.B)]),
+        Row(Opcode.Finv, Flow.Next, 150, "DivideByZero", "felt a = 1 / b modulo p", [Felt, FeltSrc(OperandField.B)]),
+        Row(Opcode.Fred, Flow.Next, 1, "", "felt a = word b modulo p", [Felt, Src(OperandField.B)]),
+        Row(Opcode.Feq, Flow.Next, 1, "", "a = felt b = felt c ? 1 : 0", [Dst, FeltSrc(OperandField.B), FeltSrc(OperandField.C)]),
+
         // memory: address = cell b + imm; a cell beyond 2^32-1 is outside memory
         Load(Opcode.Ld1, "a = the byte at b + imm"),
         Load(Opcode.Ld2, "a = the 2 bytes at b + imm, little-endian, 2-aligned"),
@@ -214,6 +231,7 @@ public static class OpcodeTable
         Row(Opcode.Stq, Flow.Next, 5, Memory, "the 32 bytes at b + imm = quad a, 8-aligned", [Src4(OperandField.A), Src(OperandField.B), new(OperandKind.Unsigned, OperandField.Imm)]),
         Row(Opcode.Mcpy, Flow.Next, 8, "MemoryBound", "copy c bytes from address b to address a as if through a buffer", [Src(OperandField.A), Src(OperandField.B), Src(OperandField.C)], "+ per 32 bytes"),
         Row(Opcode.Mset, Flow.Next, 8, "MemoryBound", "fill c bytes at address a with b modulo 2^8", [Src(OperandField.A), Src(OperandField.B), Src(OperandField.C)], "+ per 32 bytes"),
+        Row(Opcode.Mcmp, Flow.Next, 8, "MemoryBound", "compare d bytes at addresses b and c as unsigned bytes: a = 0 when equal, else 1 or -1 as the first that differs is larger or smaller at b", [Dst, Src(OperandField.B), Src(OperandField.C), Src(OperandField.D)], "+ per 32 bytes"),
         Row(Opcode.Mgrow, Flow.Next, 8, "Limit", "map b more zeroed pages; a = address of the first of them; traps beyond the entry's pages", [Dst, Src(OperandField.B)], "+ per page"),
 
         // state by slot: bytes beyond a record's length read as zeros
@@ -221,6 +239,8 @@ public static class OpcodeTable
         Row(Opcode.Sst8, Flow.Next, 8, "", "the 8 bytes of the slot's record at off = a; creates the record and extends it with zeros when needed", [Slot(OperandKind.WriteSlot), new(OperandKind.WordOffset, OperandField.High), Src(OperandField.A)], "+ new record, + new bytes"),
         Row(Opcode.Sldq, Flow.Next, 8, "", "quad a = the 32 bytes of the slot's record at off", [Dst4, Slot(OperandKind.ReadSlot), new(OperandKind.QuadOffset, OperandField.High)]),
         Row(Opcode.Sstq, Flow.Next, 12, "", "the 32 bytes of the slot's record at off = quad a; creates and extends like SST8", [Slot(OperandKind.WriteSlot), new(OperandKind.QuadOffset, OperandField.High), Src4(OperandField.A)], "+ new record, + new bytes"),
+        Row(Opcode.Sldx, Flow.Next, 7, "SlotBound", "a = the 8 bytes at off of the record of slot `array + b`; traps unless b is below the array's length", [Dst, Slot(OperandKind.ReadArray), new(OperandKind.ArrayLength, OperandField.C), Src(OperandField.B), new(OperandKind.WordOffset, OperandField.High)]),
+        Row(Opcode.Sstx, Flow.Next, 9, "SlotBound", "the 8 bytes at off of the record of slot `array + b` = a; traps unless b is below the array's length; creates and extends like SST8", [Slot(OperandKind.WriteArray), new(OperandKind.ArrayLength, OperandField.C), Src(OperandField.B), new(OperandKind.WordOffset, OperandField.High), Src(OperandField.A)], "+ new record, + new bytes"),
         Row(Opcode.Sacc, Flow.Next, 20, "", "the slot's accumulator += pair b modulo 2^128; creates the record when needed, at the same price", [Slot(OperandKind.AddSlot), new(OperandKind.AccumulatorOffset, OperandField.High), Src2(OperandField.B)]),
         Row(Opcode.Snew, Flow.Next, 20, "Schema", "create the slot's record with `length` zero bytes; traps when it exists", [Slot(OperandKind.WriteSlot), new(OperandKind.RecordLength, OperandField.High)], "+ new record, + new bytes"),
         Row(Opcode.Sdel, Flow.Next, 20, "Schema", "delete the slot's record; traps when there is none", [Slot(OperandKind.WriteSlot)]),
@@ -232,7 +252,7 @@ public static class OpcodeTable
 
         // context, arguments, output
         Row(Opcode.Ctx, Flow.Next, 4, "", "a = a number of the context: 0 height, 1 time ms, 2 base fee, 3 fork, 4 slots, 5 argument bytes, 6 signers", [Dst, new(OperandKind.Context, OperandField.Imm)]),
-        Row(Opcode.Caller, Flow.Next, 4, "", "quad a = the payer's public key", [Dst4]),
+        Row(Opcode.Caller, Flow.Next, 4, "", "quad a = the payer's public key; in a program called by another, the id of that program", [Dst4]),
         Row(Opcode.Self, Flow.Next, 4, "", "quad a = id of the running program", [Dst4]),
         Row(Opcode.Signer, Flow.Next, 4, "BadArgument", "quad a = public key of signer i, the payer is 0", [Dst4, new(OperandKind.Unsigned, OperandField.Imm)]),
         Row(Opcode.Arg, Flow.Next, 4, "BadArgument", "a = the 8 argument bytes at off, little-endian", [Dst, new(OperandKind.Unsigned, OperandField.Imm)]),
@@ -246,6 +266,10 @@ public static class OpcodeTable
         Row(Opcode.Keccak, Flow.Next, 300, "MemoryBound", "quad a = Keccak-256 of the c bytes at address b", [Dst4, Src(OperandField.B), Src(OperandField.C)], HashPrice),
         Row(Opcode.Sha256, Flow.Next, 400, "MemoryBound", "quad a = SHA-256 of the c bytes at address b", [Dst4, Src(OperandField.B), Src(OperandField.C)], HashPrice),
         Row(Opcode.Blake3, Flow.Next, 100, "MemoryBound", "quad a = BLAKE3 of the c bytes at address b", [Dst4, Src(OperandField.B), Src(OperandField.C)], HashPrice),
+
+        Row(Opcode.Pos2, Flow.Next, 900, "", "felt quad a = Poseidon2 compression of the felt quads b and c: the first four elements of the permutation of both", [new(OperandKind.DestFeltQuad, OperandField.A), new(OperandKind.SourceFeltQuad, OperandField.B), new(OperandKind.SourceFeltQuad, OperandField.C)]),
+        Row(Opcode.Pos2p, Flow.Next, 900, "", "Poseidon2 permutation of width 8 of the felts a..a+7, in place", [new(OperandKind.UpdateFelts, OperandField.A)]),
+        Row(Opcode.Edver, Flow.Next, 18_000, "MemoryBound", "a = the 128 bytes at address b, public key (32) | signature (64) | message (32), are a valid Ed25519 signature under ZIP-215 ? 1 : 0", [Dst, Src(OperandField.B)]),
 
         // misc
         Row(Opcode.Stale, Flow.Next, 1, "Stale", "trap unless a = b: a witnessed argument no longer matches", [Src(OperandField.A), Src(OperandField.B)]),
@@ -281,6 +305,10 @@ public static class OpcodeTable
     private static Operand Dst2 => new(OperandKind.DestPair, OperandField.A);
 
     private static Operand Dst4 => new(OperandKind.DestQuad, OperandField.A);
+
+    private static Operand Felt => new(OperandKind.DestFelt, OperandField.A);
+
+    private static Operand FeltSrc(OperandField field) => new(OperandKind.SourceFelt, field);
 
     private static Operand Src(OperandField field) => new(OperandKind.Source, field);
 

@@ -62,6 +62,21 @@ public enum OperandKind : byte
     /// <summary>A cell that is read and written.</summary>
     Update,
 
+    /// <summary>A cell that is written with an element of the Goldilocks field: kind felt.</summary>
+    DestFelt,
+
+    /// <summary>A cell of kind felt that is read.</summary>
+    SourceFelt,
+
+    /// <summary>A 4-aligned quad that is written with four elements.</summary>
+    DestFeltQuad,
+
+    /// <summary>A 4-aligned quad of kind felt that is read.</summary>
+    SourceFeltQuad,
+
+    /// <summary>Eight cells of kind felt, 4-aligned, that are read and written.</summary>
+    UpdateFelts,
+
     /// <summary>First cell of a callee's window: its arguments are read there, its results are left there.</summary>
     Window,
 
@@ -71,8 +86,20 @@ public enum OperandKind : byte
     /// <summary>Instruction index within the function.</summary>
     Target,
 
+    /// <summary>A switch table of this function.</summary>
+    Table,
+
+    /// <summary>A call site: import and slot map.</summary>
+    CallSite,
+
     /// <summary>How many frame cells stay live in a loop, [0, 128].</summary>
     Live,
+
+    /// <summary>First cell of kind felt in a loop; optional in text, 0 when there is none.</summary>
+    FeltFirst,
+
+    /// <summary>The cell after the last of kind felt in a loop, at most the live ones; optional in text.</summary>
+    FeltEnd,
 
     /// <summary>A 32-bit number, zero-extended.</summary>
     Unsigned,
@@ -82,6 +109,9 @@ public enum OperandKind : byte
 
     /// <summary>A shift count, [0, 64).</summary>
     Shift,
+
+    /// <summary>A shift count of a product or a dividend, [0, 64].</summary>
+    WideShift,
 
     /// <summary>A width in bits: 8, 16 or 32.</summary>
     Width,
@@ -110,8 +140,17 @@ public enum OperandKind : byte
     /// <summary>A slot of which only the name is used: any mode will do.</summary>
     AnySlot,
 
+    /// <summary>First slot of an array that is read.</summary>
+    ReadArray,
+
+    /// <summary>First slot of an array that is written.</summary>
+    WriteArray,
+
     /// <summary>A slot that is read or written, as the <see cref="Direction"/> operand of the same instruction says.</summary>
     CopySlot,
+
+    /// <summary>Slots of an array, [1, 32]; they follow the first.</summary>
+    ArrayLength,
 
     /// <summary>0 from the record to memory, 1 from memory to the record.</summary>
     Direction,
@@ -179,6 +218,9 @@ public readonly record struct Operand(OperandKind Kind, OperandField Field)
 
     /// <summary>True for every kind of slot.</summary>
     public bool IsSlot => Kind is >= OperandKind.ReadSlot and <= OperandKind.CopySlot;
+
+    /// <summary>True for operands that may be left out at the end of a line when they are 0.</summary>
+    public bool IsOptional => Kind is OperandKind.FeltFirst or OperandKind.FeltEnd;
 }
 
 /// <summary>Numbers that CTX reads.</summary>

@@ -16,6 +16,9 @@ public sealed record VerifierLimits(int MaxSlots, int MaxPages)
     /// <summary>Most loops around one instruction.</summary>
     public const int MaxLoopDepth = 6;
 
+    /// <summary>Most slots of an array that is indexed at run time.</summary>
+    public const int MaxArraySlots = 32;
+
     /// <summary>Most memory pages of any entry in any network: 1 MiB, which is also the longest length that is charged.</summary>
     public const int MaxMemoryPages = 256;
 

@@ -70,7 +70,7 @@ public sealed class Interpreter
     // Before the first instruction, so that a run never meets a slot that it may not use.
     private static bool TryBind(Message message, ProgramEntry entry, out Outcome refused)
     {
-        if (message.SlotTable.Length != entry.SlotModes.Length)
+        if (message.SlotTable.Length != entry.SlotModes.Length || entry.Args != 0)
         {
             refused = new Outcome(Halt.Trap, (ushort)TrapCode.BadArgument, 0, 0, message.IntrinsicGas, -1, AccessMode.Read);
             return false;
@@ -79,7 +79,10 @@ public sealed class Interpreter
         Scope scope = new(message.Accesses.Accesses, message.SlotTable);
         for (int slot = 0; slot < entry.SlotModes.Length; slot++)
         {
-            if (!scope.Allows(slot, entry.SlotModes[slot], 0))
+            bool isAllowed = entry.SlotOwners.Length == 0 || entry.SlotOwners[slot] is not ProgramId owner
+                ? scope.Allows(slot, entry.SlotModes[slot], 0)
+                : IsHandedOver(message, message.Accesses[message.SlotTable[slot]], entry.SlotModes[slot], owner);
+            if (!isAllowed)
             {
                 refused = new Outcome(
                     Halt.Trap, (ushort)TrapCode.UndeclaredAccess, 0, 0, message.IntrinsicGas, slot, entry.SlotModes[slot]);
@@ -90,4 +93,8 @@ public sealed class Interpreter
         refused = default;
         return true;
     }
+
+    // a slot for another program to write: the access has to be that program's
+    private static bool IsHandedOver(Message message, in Access access, AccessMode needed, in ProgramId owner) =>
+        AccessModes.Covers(access.Mode, needed) && message.Programs[access.ProgramIndex] == owner;
 }

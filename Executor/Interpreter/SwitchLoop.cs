@@ -13,6 +13,7 @@
 using System;
 using System.Runtime.CompilerServices;
 using ParallelVm.Executor.Bytecode;
+using ParallelVm.Primitives;
 
 namespace ParallelVm.Executor;
 
@@ -31,6 +32,7 @@ internal static unsafe class SwitchLoop
         // SAFETY: the verifier bounds cells, targets and calls; frames are pinned.
         LoadedCode code = machine.Active.Code;
         int[] starts = code.Starts;
+        int[][] tables = code.Tables;
         ulong[] constants = code.Constants;
         Record[] slots = machine.Active.Records;
         ulong* calls = stackalloc ulong[VerifierLimits.MaxCallDepth];       // return word << 8 | window
@@ -104,6 +106,10 @@ internal static unsafe class SwitchLoop
                     continue;
                 case (byte)Opcode.Jsge:
                     pc = (long)f[a] >= (long)f[b] ? (int)imm : pc;
+                    continue;
+                case (byte)Opcode.Switch:
+                    int[] table = tables[(int)imm];
+                    pc = f[a] < (ulong)table.Length ? table[(int)f[a]] : table[^1];
                     continue;
                 case (byte)Opcode.Call:
                     calls[depth++] = ((ulong)(uint)pc << 8) | (uint)a;
@@ -443,6 +449,23 @@ internal static unsafe class SwitchLoop
                     continue;
                 case (byte)Opcode.Qeq:
                     f[a] = f[b] == f[c] && f[b + 1] == f[c + 1] && f[b + 2] == f[c + 2] && f[b + 3] == f[c + 3] ? 1UL : 0;
+                    continue;
+
+                // Goldilocks field
+                case (byte)Opcode.Fadd:
+                    f[a] = Goldilocks.Add(f[b], f[c]);
+                    continue;
+                case (byte)Opcode.Fsub:
+                    f[a] = Goldilocks.Subtract(f[b], f[c]);
+                    continue;
+                case (byte)Opcode.Fneg:
+                    f[a] = Goldilocks.Negate(f[b]);
+                    continue;
+                case (byte)Opcode.Fred:
+                    f[a] = Goldilocks.Reduce(f[b]);
+                    continue;
+                case (byte)Opcode.Feq:
+                    f[a] = f[b] == f[c] ? 1UL : 0;
                     continue;
 
                 // memory: what is mapped and aligned is done here, the rest is judged by the operation

@@ -68,6 +68,11 @@ internal static class JitAdmission
         int blocks = 0;
         foreach (ulong word in words)
         {
+            if (IsUnknown((Opcode)(byte)word))
+            {
+                return JitRefusal.UnknownOpcode;
+            }
+
             blocks += (byte)word == LoadedCode.ChargeByte ? 1 : 0;
         }
 
@@ -88,6 +93,10 @@ internal static class JitAdmission
 
         return LiveCells(code, words, first, function) > caps.MaxLiveCells ? JitRefusal.TooManyLiveCells : JitRefusal.None;
     }
+
+    // newer than the emitter
+    private static bool IsUnknown(Opcode opcode) => opcode is Opcode.Switch or Opcode.Xcall or Opcode.Mulsh or Opcode.Divsh
+        or (>= Opcode.Fadd and <= Opcode.Feq) or Opcode.Mcmp or Opcode.Sldx or Opcode.Sstx or Opcode.Pos2 or Opcode.Pos2p or Opcode.Edver;
 
     /// <summary>Most loops around one instruction. Branches back go to a LOOP and loops nest, so opens and ends pair like brackets.</summary>
     internal static int LoopDepth(ReadOnlySpan<ulong> words, int first)

@@ -137,6 +137,36 @@ internal sealed unsafe class Machine
         return Active;
     }
 
+    /// <summary>Closes the active program and goes back to its caller.</summary>
+    public void Close()
+    {
+        Depth--;
+        Active = _activations[Depth]!;
+        Heap = Active.Memory.Heap;
+        Mapped = (ulong)Active.Memory.Mapped;
+    }
+
+    /// <summary>Is a program of this id open?</summary>
+    public bool IsOpen(in ProgramId program)
+    {
+        for (int i = 0; i <= Depth; i++)
+        {
+            if (_activations[i]!.Program == program)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>Appends an event; one of a program that the transaction does not call itself carries that program's id.</summary>
+    public bool Emit(uint schema, ReadOnlySpan<byte> bytes) =>
+        Depth == 0 ? Output.TryEmit(schema, bytes) : Output.TryEmit(schema, Active.Program, bytes);
+
+    /// <summary>Sets the return data, which are the called program's: those of programs that it calls are checked and dropped.</summary>
+    public bool Return(ReadOnlySpan<byte> bytes) => Depth == 0 ? Output.TryReturn(bytes) : bytes.Length <= OutputBuffer.MaxReturnBytes;
+
     /// <summary>Takes a charge per 32 bytes; false when the gas does not cover it.</summary>
     public bool TryCharge(ulong length, ulong pricePerWord) => TryTake(GasPrices.PerWord(Math.Min(length, MaxLength), pricePerWord));
 

@@ -1,13 +1,15 @@
 // Events and return data of one run, in the canonical form that the receipt holds:
 //
-//   event count u16 | count x { schema u32 | length u32 | bytes } | length u32 | return data
+//   event count u16 | count x { schema u32 | length u16 | has emitter u16 | emitter 32 bytes if so | bytes } | length u32 | return data
 //
+// The emitter is named when it is not the program that the transaction calls: no program can speak for another.
 // Empty (no bytes at all) when a run emitted nothing and returned nothing.
 //
 // Threading: owned by one interpreter.
 
 using System;
 using System.Buffers.Binary;
+using ParallelVm.Primitives;
 
 namespace ParallelVm.Executor;
 
@@ -23,7 +25,7 @@ internal sealed class OutputBuffer
     /// <summary>Most bytes of return data.</summary>
     public const int MaxReturnBytes = 1024;
 
-    private readonly byte[] _buffer = new byte[2 + MaxEventBytes + (MaxEvents * 8) + 4 + MaxReturnBytes];
+    private readonly byte[] _buffer = new byte[2 + MaxEventBytes + (MaxEvents * (8 + Bytes32.Size)) + 4 + MaxReturnBytes];
     private readonly byte[] _returned = new byte[MaxReturnBytes];
     private int _length;
     private int _events;
@@ -42,7 +44,7 @@ internal sealed class OutputBuffer
         _returnedLength = 0;
     }
 
-    /// <summary>Appends an event; false beyond a limit.</summary>
+    /// <summary>Appends an event of the called program; false beyond a limit.</summary>
     public bool TryEmit(uint schema, ReadOnlySpan<byte> bytes)
     {
         if (_events == MaxEvents || bytes.Length > MaxEventBytes - _eventBytes)
@@ -50,14 +52,22 @@ internal sealed class OutputBuffer
             return false;
         }
 
-        _length = Math.Max(_length, 2);
-        BinaryPrimitives.WriteUInt32LittleEndian(_buffer.AsSpan(_length), schema);
-        BinaryPrimitives.WriteInt32LittleEndian(_buffer.AsSpan(_length + 4), bytes.Length);
-        bytes.CopyTo(_buffer.AsSpan(_length + 8));
-        _length += 8 + bytes.Length;
-        _eventBytes += bytes.Length;
-        _events++;
-        return true;
+        Append(schema, bytes.Length, hasEmitter: false);
+        return Finish(bytes);
+    }
+
+    /// <summary>Appends an event of another program; false beyond a limit.</summary>
+    public bool TryEmit(uint schema, in ProgramId emitter, ReadOnlySpan<byte> bytes)
+    {
+        if (_events == MaxEvents || bytes.Length > MaxEventBytes - _eventBytes)
+        {
+            return false;
+        }
+
+        Append(schema, bytes.Length, hasEmitter: true);
+        emitter.Value.CopyTo(_buffer.AsSpan(_length));
+        _length += Bytes32.Size;
+        return Finish(bytes);
     }
 
     /// <summary>Sets the return data; false beyond the limit.</summary>
@@ -86,5 +96,23 @@ internal sealed class OutputBuffer
         BinaryPrimitives.WriteInt32LittleEndian(_buffer.AsSpan(_length), _returnedLength);
         _returned.AsSpan(0, _returnedLength).CopyTo(_buffer.AsSpan(_length + 4));
         _length += 4 + _returnedLength;
+    }
+
+    private void Append(uint schema, int length, bool hasEmitter)
+    {
+        _length = Math.Max(_length, 2);
+        BinaryPrimitives.WriteUInt32LittleEndian(_buffer.AsSpan(_length), schema);
+        BinaryPrimitives.WriteUInt16LittleEndian(_buffer.AsSpan(_length + 4), (ushort)length);
+        BinaryPrimitives.WriteUInt16LittleEndian(_buffer.AsSpan(_length + 6), (ushort)(hasEmitter ? 1 : 0));
+        _length += 8;
+    }
+
+    private bool Finish(ReadOnlySpan<byte> bytes)
+    {
+        bytes.CopyTo(_buffer.AsSpan(_length));
+        _length += bytes.Length;
+        _eventBytes += bytes.Length;
+        _events++;
+        return true;
     }
 }

@@ -21,14 +21,44 @@ internal static class Arithmetic
     [MethodImpl(MethodImplOptions.NoInlining)]
     public static TrapCode MulDiv(ulong b, ulong c, ulong d, int mode, out ulong result)
     {
+        ulong high = Math.BigMul(b, c, out ulong low);
+        return Divide(high, low, d, mode, out result);
+    }
+
+    /// <summary>b * c / 2^s over the 128-bit product, s in [0, 64]. Law: traps Overflow iff the floor, or rounding it up, leaves 64 bits.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public static TrapCode MulShift(ulong b, ulong c, int shift, int mode, out ulong result)
+    {
+        ulong high = Math.BigMul(b, c, out ulong low);
+        UInt128 quotient = new UInt128(high, low) >> shift;
+        UInt128 unit = UInt128.One << shift;
+        result = (ulong)quotient;
+        if (quotient > ulong.MaxValue)
+        {
+            return TrapCode.Overflow;
+        }
+
+        return Round(new UInt128(high, low) & (unit - 1), unit, mode, ref result);
+    }
+
+    /// <summary>b * 2^s / c, s in [0, 64]. Law: that of <see cref="MulDiv(ulong, ulong, ulong, int, out ulong)"/> with 2^s for a factor.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public static TrapCode DivShift(ulong b, ulong c, int shift, int mode, out ulong result)
+    {
+        UInt128 dividend = (UInt128)b << shift;
+        return Divide((ulong)(dividend >> 64), (ulong)dividend, c, mode, out result);
+    }
+
+    // 128 by 64 bits
+    private static TrapCode Divide(ulong high, ulong low, ulong divisor, int mode, out ulong result)
+    {
         result = 0;
-        if (d == 0)
+        if (divisor == 0)
         {
             return TrapCode.DivideByZero;
         }
 
-        ulong high = Math.BigMul(b, c, out ulong low);
-        if (high >= d)
+        if (high >= divisor)
         {
             return TrapCode.Overflow;
         }
@@ -36,22 +66,21 @@ internal static class Arithmetic
         ulong remainder;
         if (high == 0)
         {
-            (result, remainder) = Math.DivRem(low, d);
+            (result, remainder) = Math.DivRem(low, divisor);
         }
         else
         {
-            UInt128 product = new(high, low);
-            result = (ulong)(product / d);
-            remainder = unchecked(low - (result * d));
+            result = (ulong)(new UInt128(high, low) / divisor);
+            remainder = unchecked(low - (result * divisor));
         }
 
-        bool up = RoundsUp(remainder, d, result, mode, out TrapCode trap);
-        if (up && ++result == 0)
-        {
-            return TrapCode.Overflow;
-        }
+        return Round(remainder, divisor, mode, ref result);
+    }
 
-        return trap;
+    private static TrapCode Round(UInt128 remainder, UInt128 divisor, int mode, ref ulong result)
+    {
+        bool up = RoundsUp(remainder, divisor, result, mode, out TrapCode trap);
+        return up && ++result == 0 ? TrapCode.Overflow : trap;
     }
 
     /// <summary>b * c / d over the 256-bit product. Cost: at most four 128-bit divisions' worth.</summary>

@@ -18,6 +18,12 @@ internal static unsafe partial class Operations
         return TrapCode.None;
     }
 
+    public static TrapCode Mulsh(Machine machine, ulong* f, ulong w) =>
+        Store(f + A(w), Arithmetic.MulShift(f[B(w)], f[C(w)], D(w), M(w), out ulong result), result);
+
+    public static TrapCode Divsh(Machine machine, ulong* f, ulong w) =>
+        Store(f + A(w), Arithmetic.DivShift(f[B(w)], f[C(w)], D(w), M(w), out ulong result), result);
+
     public static TrapCode Dmuld(Machine machine, ulong* f, ulong w)
     {
         if (!Arithmetic.TryMul(Cells.Pair(f + B(w)), Cells.Pair(f + C(w)), out UInt128 product))

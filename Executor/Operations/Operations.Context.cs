@@ -101,13 +101,13 @@ internal static unsafe partial class Operations
     public static TrapCode Emit(Machine machine, ulong* f, ulong w)
     {
         TrapCode trap = TryReadRun(machine, f[A(w)], f[B(w)], machine.Prices.OutputWord, out ReadOnlySpan<byte> bytes);
-        return trap != TrapCode.None ? trap : machine.Output.TryEmit(Imm(w), bytes) ? TrapCode.None : TrapCode.Limit;
+        return trap != TrapCode.None ? trap : machine.Emit(Imm(w), bytes) ? TrapCode.None : TrapCode.Limit;
     }
 
     public static TrapCode Retd(Machine machine, ulong* f, ulong w)
     {
         TrapCode trap = TryReadRun(machine, f[A(w)], f[B(w)], machine.Prices.OutputWord, out ReadOnlySpan<byte> bytes);
-        return trap != TrapCode.None ? trap : machine.Output.TryReturn(bytes) ? TrapCode.None : TrapCode.Limit;
+        return trap != TrapCode.None ? trap : machine.Return(bytes) ? TrapCode.None : TrapCode.Limit;
     }
 
     private static bool TrySlice(ReadOnlySpan<byte> bytes, ulong offset, ulong length, out ReadOnlySpan<byte> slice)

@@ -154,6 +154,24 @@ internal static unsafe partial class Operations
         return TrapCode.None;
     }
 
+    public static TrapCode Mcmp(Machine machine, ulong* f, ulong w)
+    {
+        ulong length = f[D(w)];
+        if (!machine.TryCharge(length, machine.Prices.CopyWord))
+        {
+            return TrapCode.OutOfGas;
+        }
+
+        MachineMemory memory = machine.Active.Memory;
+        if (!memory.TryRead(f[B(w)], length, out ReadOnlySpan<byte> first) || !memory.TryRead(f[C(w)], length, out ReadOnlySpan<byte> second))
+        {
+            return TrapCode.MemoryBound;
+        }
+
+        f[A(w)] = (ulong)Math.Sign(first.SequenceCompareTo(second));
+        return TrapCode.None;
+    }
+
     public static TrapCode Mgrow(Machine machine, ulong* f, ulong w)
     {
         ulong pages = f[B(w)];

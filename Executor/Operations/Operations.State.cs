@@ -49,6 +49,33 @@ internal static unsafe partial class Operations
         return TrapCode.None;
     }
 
+    public static TrapCode Sldx(Machine machine, ulong* f, ulong w)
+    {
+        if (f[B(w)] >= (ulong)C(w))
+        {
+            return TrapCode.SlotBound;
+        }
+
+        f[A(w)] = ReadWord(machine.Active.Records[Low(w) + (int)f[B(w)]], High(w));
+        return TrapCode.None;
+    }
+
+    public static TrapCode Sstx(Machine machine, ulong* f, ulong w)
+    {
+        if (f[B(w)] >= (ulong)C(w))
+        {
+            return TrapCode.SlotBound;
+        }
+
+        if (!TryOpen(machine, Low(w) + (int)f[B(w)], High(w) + 8, out Span<byte> value))
+        {
+            return TrapCode.OutOfGas;
+        }
+
+        BinaryPrimitives.WriteUInt64LittleEndian(value[High(w)..], f[A(w)]);
+        return TrapCode.None;
+    }
+
     public static TrapCode Sacc(Machine machine, ulong* f, ulong w)
     {
         int access = machine.Active.Slots[Low(w)];

@@ -43,10 +43,14 @@ internal static unsafe partial class Operations
         table[(byte)Opcode.MulDiv] = &MulDiv;
         table[(byte)Opcode.MulScale] = &MulScale;
         table[(byte)Opcode.Sqrt] = &Sqrt;
+        table[(byte)Opcode.Mulsh] = &Mulsh;
+        table[(byte)Opcode.Divsh] = &Divsh;
         table[(byte)Opcode.Dmuld] = &Dmuld;
         table[(byte)Opcode.Ddiv] = &Ddiv;
         table[(byte)Opcode.DmulDiv] = &DmulDiv;
         table[(byte)Opcode.Dsqrt] = &Dsqrt;
+        table[(byte)Opcode.Fmul] = &Fmul;
+        table[(byte)Opcode.Finv] = &Finv;
         table[(byte)Opcode.Ld1] = &Ld1;
         table[(byte)Opcode.Ld2] = &Ld2;
         table[(byte)Opcode.Ld4] = &Ld4;
@@ -59,11 +63,14 @@ internal static unsafe partial class Operations
         table[(byte)Opcode.Stq] = &Stq;
         table[(byte)Opcode.Mcpy] = &Mcpy;
         table[(byte)Opcode.Mset] = &Mset;
+        table[(byte)Opcode.Mcmp] = &Mcmp;
         table[(byte)Opcode.Mgrow] = &Mgrow;
         table[(byte)Opcode.Sld8] = &Sld8;
         table[(byte)Opcode.Sst8] = &Sst8;
         table[(byte)Opcode.Sldq] = &Sldq;
         table[(byte)Opcode.Sstq] = &Sstq;
+        table[(byte)Opcode.Sldx] = &Sldx;
+        table[(byte)Opcode.Sstx] = &Sstx;
         table[(byte)Opcode.Sacc] = &Sacc;
         table[(byte)Opcode.Snew] = &Snew;
         table[(byte)Opcode.Sdel] = &Sdel;
@@ -85,6 +92,10 @@ internal static unsafe partial class Operations
         table[(byte)Opcode.Keccak] = &Keccak;
         table[(byte)Opcode.Sha256] = &Sha256;
         table[(byte)Opcode.Blake3] = &Blake3;
+        table[(byte)Opcode.Pos2] = &Pos2;
+        table[(byte)Opcode.Pos2p] = &Pos2p;
+        table[(byte)Opcode.Edver] = &Edver;
+        table[(byte)Opcode.Xcall] = &Xcall;
         return table;
     }
 }

@@ -12,10 +12,14 @@
 //   label:                                        a place in the function, for branches
 //   mnemonic operand, operand, ...                operands in the order of the opcode table
 //   .word N                                       an instruction as a raw 64-bit word
-//   .entry name [func f] selector N [pages N]     what a transaction can call; f is the function of the same name when absent
-//   .slot name Read|Write|Add                     next slot of the entry above
+//   .table name target, target, ...               where a SWITCH of this function goes: labels or indexes, the default last
+//   .entry name [func f] selector N [pages N] [view]   what can be called; f is the function of the same name when absent
+//   .slot name Read|Write|Add [owner p]           next slot of the entry or import above; p owns the records behind it, else the program itself
+//   .program name hex "id"                        another program
+//   .import name program p selector N [args N] [rets N] [view]    an entry of it, as it is expected to be; its slots follow
+//   .site name import slot, slot, ...             a way to call it: which slot of ours stands for each of its
 //
-//   operand   cell r0..r127 or its name | number or .equ or .data name | label or index | function | constant | slot
+//   operand   cell r0..r127 or its name | number or .equ or .data name | label or index | function | constant | slot | table | site
 //             [cell + number] for two operands that are an address | a word of OperandWords (floor, timestamp_ms, ...)
 //   slot      name when all entries agree on it, entry.name, or its number
 //   number    decimal, 0x hexadecimal, '_' between digits, '-' in front where the field is signed
@@ -38,13 +42,15 @@ using ParallelVm.Primitives;
 namespace ParallelVm.Toolchain;
 
 /// <summary>Text to container.</summary>
-public static class Assembler
+public static partial class Assembler
 {
     /// <summary>The longest source text in characters.</summary>
     public const int MaxSourceChars = 1 << 23;
 
     /// <summary>Address of the first byte of <c>.data</c>.</summary>
     public const uint DataAddress = 0x1000;
+
+    private const int MaxEntryPages = 0x7FFF;               // the field's 15 bits
 
     /// <summary>Assembles a program.</summary>
     /// <param name="source">The text.</param>
@@ -104,6 +110,11 @@ public static class Assembler
             return false;
         }
 
+        if (!TryEncodeLinks(program, out Container links, out refusal))
+        {
+            return false;
+        }
+
         byte[] bytes = new Container
         {
             Fork = program.Fork,
@@ -112,6 +123,10 @@ public static class Assembler
             Functions = functions,
             Code = [.. code],
             Entries = entries,
+            Tables = links.Tables,
+            Programs = links.Programs,
+            Imports = links.Imports,
+            Sites = links.Sites,
         }.Encode();
         if (!Container.TryDecode(bytes, out _, out Refusal shape))                // T1: the last word on shape is the decoder's
         {
@@ -154,7 +169,21 @@ public static class Assembler
                 return Refuse(RefusalCode.AssemblyRange, entry.Line, $"the function {function} is outside 0 to {ushort.MaxValue}", out refusal);
             }
 
-            entries[i] = new ContainerEntry(entry.Selector, (ushort)function, (ushort)entry.Pages, [.. entry.SlotModes]);
+            if (!TryOwners(program, entry.Line, entry.Slots, out byte[] owners, out refusal))
+            {
+                return false;
+            }
+
+            if (entry.Pages > MaxEntryPages)
+            {
+                return Refuse(RefusalCode.AssemblyRange, entry.Line, $"an entry has at most {MaxEntryPages} pages, not {entry.Pages}", out refusal);
+            }
+
+            entries[i] = new ContainerEntry(entry.Selector, (ushort)function, (ushort)entry.Pages, [.. entry.Slots.Modes])
+            {
+                SlotOwners = owners,
+                IsView = entry.IsView,
+            };
         }
 
         return true;
@@ -176,7 +205,8 @@ public static class Assembler
         }
 
         int expected = info!.Operands.Length - (alias is null ? 0 : 1);
-        if (instruction.Operands.Length != expected)
+        bool isShort = instruction.Operands.Length < expected && info.Operands[instruction.Operands.Length].IsOptional;
+        if (instruction.Operands.Length != expected && !isShort)
         {
             return Refuse(
                 RefusalCode.AssemblyOperand,
@@ -191,7 +221,7 @@ public static class Assembler
         {
             Operand operand = info.Operands[i];
             uint value = alias?.FixedValue ?? 0;
-            if (alias?.FixedOperand != i)
+            if (alias?.FixedOperand != i && next < instruction.Operands.Length)
             {
                 SourceOperand written = instruction.Operands[next++];
                 (RefusalCode code, string complaint) = Resolve(program, function, operand, written, out value);
@@ -281,6 +311,16 @@ public static class Assembler
                 bool isConstant = program.ConstantNames.TryGetValue(name, out index);
                 number = index;
                 return isConstant;
+            case OperandKind.Table:
+                complaint = $"no table is called '{shown}'";
+                bool isTable = program.TableNames.TryGetValue(name, out index);
+                number = index;
+                return isTable;
+            case OperandKind.CallSite:
+                complaint = $"no site is called '{shown}'";
+                bool isSite = program.SiteNames.TryGetValue(name, out index);
+                number = index;
+                return isSite;
             case OperandKind when operand.IsSlot:
                 bool isSlot = program.SlotNames.TryGetValue(name, out index);
                 complaint = isSlot

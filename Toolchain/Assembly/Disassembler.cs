@@ -1,5 +1,5 @@
 // Shows a container as text that assembles to the same bytes. Names are not in a container, so functions are f0, f1, ...,
-// constants c0, ..., labels L<instruction>, entries e<selector>; slots are numbers. An instruction word that no opcode
+// constants c0, ..., tables t0, programs p0, imports i0, sites x0, labels L<instruction>, entries e<selector>; slots are numbers. An instruction word that no opcode
 // explains in full (unknown byte, bits outside its fields) is shown as .word, so every container that decodes can be shown.
 //
 // Invariant T2 of Assembler.cs.   Cost: O(bytes).   Threading: none shared.
@@ -57,6 +57,28 @@ public static class Disassembler
             text.Append(invariant, $".data hex \"{Convert.ToHexStringLower(line)}\"\n");
         }
 
+        for (int i = 0; i < program.Programs.Length; i++)
+        {
+            text.Append(invariant, $".program p{i} hex \"{program.Programs[i]}\"\n");
+        }
+
+        for (int i = 0; i < program.Imports.Length; i++)
+        {
+            ContainerImport import = program.Imports[i];
+            text.Append(invariant, $".import i{i} program {import.Program} selector {import.Selector} args {import.Args} rets {import.Rets}{View(import.IsView)}\n");
+            ShowSlots(import.SlotModes, import.SlotOwners, text);
+        }
+
+        for (int i = 0; i < program.Sites.Length; i++)
+        {
+            text.Append(invariant, $".site x{i} {program.Sites[i].Import} {string.Join(", ", program.Sites[i].Slots)}\n");
+        }
+
+        for (int i = 0; i < program.Tables.Length; i++)
+        {
+            text.Append(invariant, $".table t{i} {string.Join(", ", program.Tables[i])}\n");
+        }
+
         int start = 0;
         for (int i = 0; i < program.Functions.Length; i++)
         {
@@ -68,14 +90,22 @@ public static class Disassembler
 
         foreach (ContainerEntry entry in program.Entries)
         {
-            text.Append(invariant, $"\n.entry e{entry.Selector} func {entry.Function} selector {entry.Selector} pages {entry.MaxPages}\n");
-            for (int slot = 0; slot < entry.SlotModes.Length; slot++)
-            {
-                text.Append(invariant, $".slot s{slot} {ModeName(entry.SlotModes[slot])}\n");
-            }
+            text.Append(invariant, $"\n.entry e{entry.Selector} func {entry.Function} selector {entry.Selector} pages {entry.MaxPages}{View(entry.IsView)}\n");
+            ShowSlots(entry.SlotModes, entry.SlotOwners, text);
         }
 
         return text.ToString();
+    }
+
+    private static string View(bool isView) => isView ? " view" : "";
+
+    private static void ShowSlots(AccessMode[] modes, byte[] owners, StringBuilder text)
+    {
+        for (int slot = 0; slot < modes.Length; slot++)
+        {
+            string owner = owners.Length == 0 || owners[slot] == 0 ? "" : string.Create(CultureInfo.InvariantCulture, $" owner {owners[slot]}");
+            text.Append(CultureInfo.InvariantCulture, $".slot s{slot} {ModeName(modes[slot])}{owner}\n");
+        }
     }
 
     private static void ShowCode(Container program, ReadOnlySpan<ulong> code, StringBuilder text)
@@ -90,9 +120,19 @@ public static class Disassembler
 
             foreach (Operand operand in info!.Operands)
             {
-                if (operand.Kind == OperandKind.Target && operand.Read(word) < (uint)code.Length)
+                uint value = operand.Read(word);
+                ReadOnlySpan<ushort> targets = operand.Kind switch
                 {
-                    isTarget[operand.Read(word)] = true;
+                    OperandKind.Target when value < (uint)code.Length => [(ushort)value],
+                    OperandKind.Table when value < (uint)program.Tables.Length => program.Tables[value],
+                    _ => default,
+                };
+                foreach (ushort target in targets)
+                {
+                    if (target < code.Length)
+                    {
+                        isTarget[target] = true;
+                    }
                 }
             }
         }
@@ -118,7 +158,13 @@ public static class Disassembler
 
         string separator = " ";
         text.Append("    ").Append(info!.Mnemonic.ToLowerInvariant());
-        foreach (Operand operand in info.Operands)
+        ReadOnlySpan<Operand> operands = info.Operands;
+        while (operands.Length > 0 && operands[^1].IsOptional && operands[^1].Read(word) == 0)
+        {
+            operands = operands[..^1];
+        }
+
+        foreach (Operand operand in operands)
         {
             text.Append(separator).Append(ShowOperand(program, operand, operand.Read(word), length));
             separator = ", ";
@@ -143,9 +189,11 @@ public static class Disassembler
             OperandKind.Target => value < (uint)length,
             OperandKind.Function => value < (uint)program.Functions.Length,
             OperandKind.Constant => value < (uint)program.Constants.Length,
+            OperandKind.Table => value < (uint)program.Tables.Length,
+            OperandKind.CallSite => value < (uint)program.Sites.Length,
             _ => operand.IsCell,
         };
-        string prefix = operand.Kind switch { OperandKind.Target => "L", OperandKind.Function => "f", OperandKind.Constant => "c", _ => "r" };
+        string prefix = operand.Kind switch { OperandKind.Target => "L", OperandKind.Function => "f", OperandKind.Constant => "c", OperandKind.Table => "t", OperandKind.CallSite => "x", _ => "r" };
         return isNamed ? prefix + number : number;
     }
 

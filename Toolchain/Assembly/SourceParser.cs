@@ -6,13 +6,12 @@
 using System;
 using System.Collections.Generic;
 using System.Globalization;
-using ParallelVm.AccessLists;
 using ParallelVm.Executor.Bytecode;
 using ParallelVm.Primitives;
 
 namespace ParallelVm.Toolchain;
 
-internal sealed class SourceParser
+internal sealed partial class SourceParser
 {
     private const int MaxLineChars = 4096;
     private const int MaxNameChars = 64;
@@ -24,6 +23,9 @@ internal sealed class SourceParser
     private SourceFunction? _function;
     private int _line;
     private int _next;
+    private SourceSlots? _slots;                    // of the entry or import above
+    private string? _slotPrefix;                    // the entry's name; an import's slots have no names of their own
+    private bool _isView;                           // the settings of the line said so
 
     private SourceParser(uint dataBase)
     {
@@ -110,6 +112,10 @@ internal sealed class SourceParser
             ".entry" => ParseEntry(),
             ".slot" => ParseSlot(),
             ".word" => ParseWord(),
+            ".table" => ParseTable(),
+            ".program" => ParseProgram(),
+            ".import" => ParseImport(),
+            ".site" => ParseSite(),
             _ when head.Text[0] == '.' => Fail(RefusalCode.AssemblySyntax, $"{head.Shown} is no directive"),
             _ => ParseInstruction(head.Text),
         };
@@ -319,48 +325,21 @@ internal sealed class SourceParser
             }
         }
 
-        if (!TakeSettings("selector", "pages", "", out long selector, out long pages, out _))
+        if (!TakeSettings("selector", "pages", "", out long selector, out long pages, out _, allowsView: true))
         {
             return false;
         }
 
-        _program.Entries.Add(new SourceEntry { Line = _line, Name = name, Selector = (uint)selector, Function = function, Pages = (int)pages });
+        SourceEntry entry = new() { Line = _line, Name = name, Selector = (uint)selector, Function = function, Pages = (int)pages, IsView = _isView };
+        _slots = entry.Slots;
+        _slotPrefix = name;
+        _program.Entries.Add(entry);
         if (_program.Entries.Count > Container.MaxEntries)
         {
             return Fail(RefusalCode.AssemblyTooLarge, $"there are more than {Container.MaxEntries} entries");
         }
 
         return _program.EntryNames.TryAdd(name, _program.Entries.Count - 1) || FailDuplicate("entry", name);
-    }
-
-    private bool ParseSlot()
-    {
-        if (_program.Entries.Count == 0)
-        {
-            return Fail(RefusalCode.AssemblySyntax, "a slot belongs below an entry");
-        }
-
-        if (!TakeName("slot", out string name))
-        {
-            return false;
-        }
-
-        Token mode = Take();
-        if (mode.Kind != TokenKind.Word || !TryMode(mode.Text, out AccessMode accessMode) || !IsAtEnd)
-        {
-            return Fail(RefusalCode.AssemblySyntax, $"a slot's mode is Read, Write or Add and ends the line, not {mode.Shown}");
-        }
-
-        SourceEntry entry = _program.Entries[^1];
-        int index = entry.SlotModes.Count;
-        if (index == Container.MaxSlots)
-        {
-            return Fail(RefusalCode.AssemblyTooLarge, $"an entry has more than {Container.MaxSlots} slots");
-        }
-
-        entry.SlotModes.Add(accessMode);
-        _program.SlotNames[name] = _program.SlotNames.TryGetValue(name, out int known) && known != index ? -1 : index;
-        return _program.SlotNames.TryAdd(entry.Name + "." + name, index) || FailDuplicate("slot", name);
     }
 
     private bool ParseWord()
@@ -509,13 +488,20 @@ internal sealed class SourceParser
     }
 
     // Pairs of a word and a number in any order, each at most once; missing ones are 0. The first must be there.
-    private bool TakeSettings(string first, string second, string third, out long firstValue, out long secondValue, out long thirdValue)
+    private bool TakeSettings(string first, string second, string third, out long firstValue, out long secondValue, out long thirdValue, bool allowsView = false)
     {
         Span<long> values = [-1, -1, -1];
+        _isView = false;
         firstValue = secondValue = thirdValue = 0;
         while (!IsAtEnd)
         {
             Token name = Take();
+            if (allowsView && !_isView && name.Kind == TokenKind.Word && name.Text == "view")
+            {
+                _isView = true;
+                continue;
+            }
+
             int index = name.Text.Length == 0 ? -1 : name.Text == first ? 0 : name.Text == second ? 1 : name.Text == third ? 2 : -1;
             if (name.Kind != TokenKind.Word || index < 0)
             {
@@ -554,12 +540,6 @@ internal sealed class SourceParser
             && (word[1] != '0' || word.Length == 2)
             && int.TryParse(word.AsSpan(1), NumberStyles.None, CultureInfo.InvariantCulture, out cell)
             && cell <= byte.MaxValue;
-    }
-
-    private static bool TryMode(string word, out AccessMode mode)
-    {
-        mode = word switch { "Read" => AccessMode.Read, "Write" => AccessMode.Write, _ => AccessMode.Add };
-        return word is "Read" or "Write" or "Add";
     }
 
     private bool FailDuplicate(string what, string name) =>

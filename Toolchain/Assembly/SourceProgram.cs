@@ -5,6 +5,7 @@
 
 using System.Collections.Generic;
 using ParallelVm.AccessLists;
+using ParallelVm.Primitives;
 
 namespace ParallelVm.Toolchain;
 
@@ -40,6 +41,39 @@ internal sealed class SourceFunction
     public Dictionary<string, int> Cell { get; } = [];
 }
 
+/// <summary>A switch table: labels or instruction indexes of one function, the default last.</summary>
+internal sealed record SourceTable(int Line, SourceFunction? Function, SourceOperand[] Targets);
+
+/// <summary>Where the slots of an entry or an import are collected.</summary>
+internal sealed class SourceSlots
+{
+    public List<AccessMode> Modes { get; } = [];
+
+    /// <summary>Names of owners, or their numbers: 0 for the program itself.</summary>
+    public List<SourceOperand> Owners { get; } = [];
+}
+
+/// <summary>An entry of another program.</summary>
+internal sealed class SourceImport
+{
+    public required int Line { get; init; }
+
+    public required SourceOperand Program { get; init; }
+
+    public required uint Selector { get; init; }
+
+    public required int Arguments { get; init; }
+
+    public required int Results { get; init; }
+
+    public required bool IsView { get; init; }
+
+    public SourceSlots Slots { get; } = new();
+}
+
+/// <summary>A place that calls an import.</summary>
+internal sealed record SourceSite(int Line, SourceOperand Import, SourceOperand[] Slots);
+
 internal sealed class SourceEntry
 {
     public required int Line { get; init; }
@@ -53,7 +87,9 @@ internal sealed class SourceEntry
 
     public required int Pages { get; init; }
 
-    public List<AccessMode> SlotModes { get; } = [];
+    public required bool IsView { get; init; }
+
+    public SourceSlots Slots { get; } = new();
 }
 
 internal sealed class SourceProgram
@@ -67,6 +103,22 @@ internal sealed class SourceProgram
     public List<SourceFunction> Functions { get; } = [];
 
     public List<SourceEntry> Entries { get; } = [];
+
+    public List<SourceTable> Tables { get; } = [];
+
+    public List<ProgramId> Programs { get; } = [];
+
+    public List<SourceImport> Imports { get; } = [];
+
+    public List<SourceSite> Sites { get; } = [];
+
+    public Dictionary<string, int> TableNames { get; } = [];
+
+    public Dictionary<string, int> ProgramNames { get; } = [];
+
+    public Dictionary<string, int> ImportNames { get; } = [];
+
+    public Dictionary<string, int> SiteNames { get; } = [];
 
     /// <summary>Index in <see cref="Constants"/> of a named constant.</summary>
     public Dictionary<string, int> ConstantNames { get; } = [];

@@ -33,7 +33,7 @@ public sealed class GridTests
         for (int row = quarter; row < OpcodeTable.All.Length; row += 4)
         {
             OpcodeInfo info = OpcodeTable.All[row];
-            if (info.Flow is Flow.Next or Flow.Branch && info.Opcode != Opcode.Loop)
+            if (info.Flow is Flow.Next or Flow.Branch && info.Opcode != Opcode.Loop && Judged.Knows(info.Opcode))
             {
                 runs += CheckOpcode(engines, info);
             }

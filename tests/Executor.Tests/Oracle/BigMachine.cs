@@ -109,7 +109,7 @@ internal sealed class BigMachine
     private (int Slot, AccessMode Mode) MissingAccess()
     {
         ushort[] slots = _case.Message.SlotTable;
-        if (slots.Length != _entry.SlotModes.Length)
+        if (slots.Length != _entry.SlotModes.Length || _code.Functions[_entry.Function].Args != 0)
         {
             throw Trap(TrapCode.BadArgument);
         }

@@ -257,7 +257,7 @@ internal sealed class ProgramGenerator
         {
             info = OpcodeTable.All[_random.Next(OpcodeTable.All.Length)];
         }
-        while (info.Flow != Flow.Next || info.Opcode == Opcode.Loop || (_isSmall && info.Gas >= 100) || (IsFaulty(info) && _random.Chance(5, 6)));
+        while (info.Flow != Flow.Next || info.Opcode == Opcode.Loop || !Judged.Knows(info.Opcode) || (_isSmall && info.Gas >= 100) || (IsFaulty(info) && _random.Chance(5, 6)));
 
         bool usesMemory = info.Traps.Contains("Memory", StringComparison.Ordinal);
         uint[] values = new uint[info.Operands.Length];

@@ -7,11 +7,11 @@ namespace ParallelVm.Executor.Oracle;
 
 internal static class Words
 {
-    /// <summary>A word from operand values in text order.</summary>
+    /// <summary>A word from operand values in text order; optional ones may be left out at the end.</summary>
     public static ulong Op(Opcode opcode, params ReadOnlySpan<uint> values)
     {
         OpcodeInfo info = OpcodeTable.Get(opcode);
-        if (info.Operands.Length != values.Length)
+        if (values.Length > info.Operands.Length || (values.Length < info.Operands.Length && !info.Operands[values.Length].IsOptional))
         {
             throw new ArgumentException($"{info.Mnemonic} has {info.Operands.Length} operands, not {values.Length}.", nameof(values));
         }

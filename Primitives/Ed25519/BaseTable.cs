@@ -7,7 +7,9 @@
 // Cost: about 56 KiB and three inversions (all Z of a table are inverted together).   Threading: immutable after its initialiser.
 
 using System;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace ParallelVm.Primitives;
 
@@ -19,6 +21,7 @@ internal static class BaseTable
 
     private const int Rows = 32;
     private const int Columns = 8;
+    private const int NielsWords = 15;
 
     private static readonly Niels[] Comb = BuildComb();
     private static readonly Niels[] OddMultiples = BuildOdd();
@@ -77,16 +80,30 @@ internal static class BaseTable
     {
         ulong negative = (ulong)((long)digit >> 63);
         ulong magnitude = ((ulong)(long)digit ^ negative) - negative;
-        entry = new Niels { Sum = Field.One, Difference = Field.One };
-        ReadOnlySpan<Niels> candidates = Comb.AsSpan(row * Columns, Columns);
-        for (int j = 0; j < candidates.Length; j++)
+
+        // 15 words in four vectors, the last two sharing word 11; the neutral point where no entry is meant
+        ulong none = 0 - ((magnitude - 1) >> 63);
+        Vector256<ulong> a = Vector256.Create(1UL, 0, 0, 0) & Vector256.Create(none); // Sum = 1
+        Vector256<ulong> b = Vector256.Create(0UL, 1, 0, 0) & Vector256.Create(none); // Difference = 1
+        Vector256<ulong> c = Vector256<ulong>.Zero;
+        Vector256<ulong> d = Vector256<ulong>.Zero;
+        ref ulong words = ref Unsafe.As<Niels, ulong>(ref Comb[row * Columns]);
+        for (int j = 0; j < Columns; j++)
         {
-            ref readonly Niels candidate = ref candidates[j];
-            ulong mask = 0 - (((magnitude ^ (ulong)(j + 1)) - 1) >> 63);
-            entry.Sum.Select(candidate.Sum, mask);
-            entry.Difference.Select(candidate.Difference, mask);
-            entry.Xy2d.Select(candidate.Xy2d, mask);
+            Vector256<ulong> mask = Vector256.Create(0 - (((magnitude ^ (ulong)(j + 1)) - 1) >> 63));
+            nuint start = (nuint)(j * NielsWords);
+            a |= mask & Vector256.LoadUnsafe(ref words, start);
+            b |= mask & Vector256.LoadUnsafe(ref words, start + 4);
+            c |= mask & Vector256.LoadUnsafe(ref words, start + 8);
+            d |= mask & Vector256.LoadUnsafe(ref words, start + 11);
         }
+
+        Unsafe.SkipInit(out entry);
+        ref ulong target = ref Unsafe.As<Niels, ulong>(ref entry);
+        a.StoreUnsafe(ref target);
+        b.StoreUnsafe(ref target, 4);
+        c.StoreUnsafe(ref target, 8);
+        d.StoreUnsafe(ref target, 11);
 
         Field sum = entry.Sum;
         entry.Sum.Select(entry.Difference, negative);

@@ -1,7 +1,7 @@
 // The command line: its grammar, and the way from words to a command that runs.
 //
 //   loadtest                                        the main job
-//   loadtest run | info | replay FILE | bench SUITE
+//   loadtest run | info | replay FILE | bench SUITE | trace
 //
 // The grammar takes every value as text; OptionValues judges it, so that a refusal is one sentence of ours. No input
 // reaches a stack trace: what is wrong with the input is a Refusal, what is wrong with the machine is caught in Run by
@@ -18,6 +18,7 @@ using ParallelVm.Loadtest.Benches;
 using ParallelVm.Loadtest.Drive;
 using ParallelVm.Loadtest.Replays;
 using ParallelVm.Loadtest.Reports;
+using ParallelVm.Loadtest.Traces;
 using ParallelVm.Loadtest.Workloads;
 using ParallelVm.Primitives;
 using ParallelVm.Primitives.State;
@@ -42,6 +43,7 @@ internal sealed class CommandLine
         _root.Subcommands.Add(DefineInfo());
         _root.Subcommands.Add(DefineReplay());
         _root.Subcommands.Add(DefineBench());
+        _root.Subcommands.Add(DefineTrace());
     }
 
     /// <summary>Runs the program.</summary>
@@ -234,6 +236,39 @@ internal sealed class CommandLine
             }
 
             return BenchJob.Run(new BenchOptions(name, parsed.GetValue(json), (int)runCount, workerCount), _terminal);
+        });
+        return command;
+    }
+
+    private Command DefineTrace()
+    {
+        Command command = new("trace", "Shows one transaction instruction by instruction: call tree, gas, keys.");
+        Option<string?> seed = Text("--seed", "Seed of the load (1).");
+        Option<string?> height = Text("--height", "Height of its block (1).");
+        Option<string?> index = Text("--index", "Its place in the block, from 0 (0).");
+        Option<string?> txs = Text("--txs", "Transactions offered per block (1000).");
+        Option<string?> mix = Text("--mix", $"Percents of the load ({WorkloadMix.Default}).");
+        Option<string?> conflict = Text("--conflict", "Share of the transactions that go to one hot pool and one hot sender, 0 to 1 (0).");
+        Option<string?> data = Text("--data", "Data folder whose accepted blocks are meant, instead of a load.");
+        Option<string?> json = Text("--json", "File for everything, not only the dearest instructions (none).");
+        AddAll(command, seed, height, index, txs, mix, conflict, data, json);
+        command.SetAction(parsed =>
+        {
+            Refusal refusal = Refusal.None;
+            if (!OptionValues.TryInteger("--seed", parsed.GetValue(seed), 0, ulong.MaxValue, 1, out ulong seedValue, ref refusal)
+                || !OptionValues.TryInteger("--height", parsed.GetValue(height), 1, 1_000_000, 1, out ulong heightValue, ref refusal)
+                || !OptionValues.TryInteger("--index", parsed.GetValue(index), 0, 99_999, 0, out ulong indexValue, ref refusal)
+                || !OptionValues.TryInteger("--txs", parsed.GetValue(txs), 1, 100_000, 1_000, out ulong txCount, ref refusal)
+                || !OptionValues.TryMix("--mix", parsed.GetValue(mix), out WorkloadMix workload, ref refusal)
+                || !OptionValues.TryShare("--conflict", parsed.GetValue(conflict), 0, out int hot, ref refusal)
+                || !TryTarget(parsed.GetValue(json), ref refusal)
+                || !TryFolder(parsed.GetValue(data), ref refusal))
+            {
+                return _terminal.Fail(refusal);
+            }
+
+            return TraceJob.Run(
+                new TraceOptions(seedValue, heightValue, (int)indexValue, (int)txCount, workload, hot, parsed.GetValue(data), parsed.GetValue(json)), _terminal);
         });
         return command;
     }

@@ -28,6 +28,13 @@ internal sealed record ReplayOptions(string File, bool BalancesAdd, int Workers,
 /// <summary><c>bench</c>.</summary>
 internal sealed record BenchOptions(string Suite, string? Json, int Runs, int Workers);
 
+/// <summary><c>trace</c>.</summary>
+/// <param name="Seed">Of the load; a data folder knows its own.</param>
+/// <param name="Data">Data folder whose blocks are meant; null for the load's own transactions.</param>
+/// <param name="Json">File to write; null for none.</param>
+internal sealed record TraceOptions(
+    ulong Seed, ulong Height, int Index, int Txs, WorkloadMix Mix, int ConflictPermyriad, string? Data, string? Json);
+
 /// <summary>Values of options.</summary>
 internal static class OptionValues
 {

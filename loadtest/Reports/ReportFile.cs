@@ -5,6 +5,7 @@ using System;
 using System.IO;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using ParallelVm.Loadtest.Traces;
 using ParallelVm.Primitives;
 
 namespace ParallelVm.Loadtest.Reports;
@@ -12,6 +13,7 @@ namespace ParallelVm.Loadtest.Reports;
 [JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, WriteIndented = true, NewLine = "\n")]
 [JsonSerializable(typeof(Report))]
 [JsonSerializable(typeof(BenchReport))]
+[JsonSerializable(typeof(TraceReport))]
 internal sealed partial class ReportJson : JsonSerializerContext;
 
 /// <summary>Writes reports.</summary>
@@ -37,6 +39,9 @@ internal static class ReportFile
 
     /// <inheritdoc cref="ToJson(Report)"/>
     public static string ToJson(BenchReport report) => JsonSerializer.Serialize(report, ReportJson.Default.BenchReport) + "\n";
+
+    /// <inheritdoc cref="ToJson(Report)"/>
+    public static string ToJson(TraceReport report) => JsonSerializer.Serialize(report, ReportJson.Default.TraceReport) + "\n";
 
     /// <summary>Replaces the file by <paramref name="json"/>.</summary>
     /// <exception cref="IOException">The folder or the disk refuses.</exception>

@@ -224,6 +224,6 @@ internal static class CellCheck
         reached[target] = true;
     }
 
-    // cells [first, first + cells); all bits when it is all 128
-    private static UInt128 Run(int first, int cells) => (cells >= 128 ? UInt128.MaxValue : (UInt128.One << cells) - 1) << first;
+    /// <summary>The cells [first, first + cells), at most 128.</summary>
+    public static UInt128 Run(int first, int cells) => (cells >= 128 ? UInt128.MaxValue : (UInt128.One << cells) - 1) << first;
 }

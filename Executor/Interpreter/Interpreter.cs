@@ -16,11 +16,18 @@ namespace ParallelVm.Executor;
 /// <summary>Runs one message at a time.</summary>
 public sealed class Interpreter
 {
+#if PARANOID
+    private const bool IsParanoidBuild = true;
+#else
+    private const bool IsParanoidBuild = false;
+#endif
+
     private readonly Machine _machine;
 
     /// <summary>A machine that runs words, or compiled code where there is some.</summary>
     /// <param name="code">Where compiled code comes from; null for words only. Results are the same.</param>
-    public Interpreter(CodeCache? code = null) => _machine = new Machine { Code = code };
+    /// <param name="isParanoid">Checks at run time everything that the verifier has excluded, and compiles nothing. Results are the same.</param>
+    public Interpreter(CodeCache? code = null, bool isParanoid = IsParanoidBuild) => _machine = new Machine { Code = code, IsParanoid = isParanoid };
 
     /// <summary>After success: one entry per access declared Add that was added to. Valid until the next run.</summary>
     public ReadOnlySpan<PendingAdd> Adds => _machine.Journal.Adds;

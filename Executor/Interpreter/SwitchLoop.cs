@@ -26,8 +26,9 @@ internal static unsafe class SwitchLoop
     /// <param name="f">First cell of its frame.</param>
     /// <returns>0 for RET, <see cref="Machine.Halted"/>, or a trap or revert code with the place in <see cref="Machine.Place"/>.</returns>
     [MethodImpl(MethodImplOptions.AggressiveOptimization), SkipLocalsInit]
-    public static int Run<TTrace>(Machine machine, int function, ulong* f)
+    public static int Run<TTrace, TChecks>(Machine machine, int function, ulong* f)
         where TTrace : struct, ITrace
+        where TChecks : struct, IChecks
     {
         // SAFETY: the verifier bounds cells, targets and calls; frames are pinned.
         LoadedCode code = machine.Active.Code;
@@ -54,6 +55,11 @@ internal static unsafe class SwitchLoop
                 {
                     machine.BeginStep(pc, gas, f);
                 }
+            }
+
+            if (TChecks.AreOn)
+            {
+                machine.Active.Shadow.Step(machine, pc, f, gas);
             }
 
             pc++;

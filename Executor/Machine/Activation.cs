@@ -41,6 +41,9 @@ internal sealed unsafe class Activation
     /// <summary>Slot -> record.</summary>
     public Record[] Records { get; } = new Record[Container.MaxSlots];
 
+    /// <summary>What the checks know of it, where they are on.</summary>
+    public Paranoia Shadow => field ??= new Paranoia();
+
     /// <summary>A step of this activation has been shown to the tracer and not yet its end.</summary>
     public bool HasOpenStep { get; set; }
 

@@ -73,6 +73,9 @@ internal sealed unsafe class Machine
     /// <summary>Where compiled code comes from; null for words only. Results are the same.</summary>
     public CodeCache? Code { get; init; }
 
+    /// <summary>Everything is checked again at run time (<see cref="Paranoia"/>); nothing is compiled or watched then.</summary>
+    public bool IsParanoid { get; init; }
+
     /// <summary>Who watches, if somebody does.</summary>
     public ITraceSink? Sink { get; set; }
 
@@ -102,6 +105,12 @@ internal sealed unsafe class Machine
     /// <returns>0, <see cref="Halted"/>, or a trap or revert code with <see cref="Place"/> set.</returns>
     public int Execute(int function)
     {
+        if (IsParanoid)
+        {
+            Active.Shadow.Begin(Active, function, Gas);
+            return SwitchLoop.Run<Untraced, Checked>(this, function, Active.Frame);
+        }
+
         if (Sink is null && Code?.Find(Active.Code)?.Find(function) is CompiledFunction compiled)
         {
             return compiled(this, Active.Frame);
@@ -109,12 +118,12 @@ internal sealed unsafe class Machine
 
         if (Sink is null)
         {
-            return SwitchLoop.Run<Untraced>(this, function, Active.Frame);
+            return SwitchLoop.Run<Untraced, Unchecked>(this, function, Active.Frame);
         }
 
         Activation active = Active;
         Sink.Enter(Depth, active.Program, active.Code.Program, active.Entry, active.Slots.AsSpan(0, active.Entry.SlotModes.Length));
-        int code = SwitchLoop.Run<Traced>(this, function, active.Frame);
+        int code = SwitchLoop.Run<Traced, Unchecked>(this, function, active.Frame);
         EndStep((ushort)code);
         Sink.Leave((ushort)code);
         return code;

@@ -57,7 +57,11 @@ public sealed class XcallTests
         VerifiedProgram home = Code.Verify(caller.Encode());
         programs.Add(Home, home);
         Message message = bench.Message(home, [AccessMode.Write, AccessMode.Read, AccessMode.Write], [0, 2, 1], gasLimit: gas, owners: owners ?? [0, 0, 1]);
-        return (bench.Interpreter.Run(message, bench.Records, Bench.Block with { Programs = programs }), bench);
+        Outcome outcome = bench.Interpreter.Run(message, bench.Records, Bench.Block with { Programs = programs });
+        Bench paranoid = new(new Interpreter(isParanoid: true));
+        message = paranoid.Message(home, [AccessMode.Write, AccessMode.Read, AccessMode.Write], [0, 2, 1], gasLimit: gas, owners: owners ?? [0, 0, 1]);
+        Assert.Equal(outcome, paranoid.Interpreter.Run(message, paranoid.Records, Bench.Block with { Programs = programs }));
+        return (outcome, bench);
     }
 
     private static ulong Word(Record record) => record.Exists ? BitConverter.ToUInt64(record.Value[..8]) : ulong.MaxValue;

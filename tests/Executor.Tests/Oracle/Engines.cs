@@ -41,6 +41,20 @@ internal sealed class InterpreterEngine() : Engine("interpreter")
     public override Outcome Run(Message message, ReadOnlySpan<Record> records, in BlockContext block) => _interpreter.Run(message, records, block);
 }
 
+/// <summary>The interpreter that checks everything again and overwrites what is undefined.</summary>
+internal sealed class ParanoidEngine() : Engine("paranoid")
+{
+    private readonly Interpreter _interpreter = new(isParanoid: true);
+
+    public override bool IsDear => true;
+
+    public override ReadOnlySpan<byte> Output => _interpreter.Output;
+
+    public override ReadOnlySpan<PendingAdd> Adds => _interpreter.Adds;
+
+    public override Outcome Run(Message message, ReadOnlySpan<Record> records, in BlockContext block) => _interpreter.Run(message, records, block);
+}
+
 /// <summary>Compiled code, as soon as there is any: a program is compiled before its first run, and a failed compile fails the test.</summary>
 internal sealed class JitEngine() : Engine("jit")
 {
@@ -60,7 +74,7 @@ internal sealed class JitEngine() : Engine("jit")
 internal sealed class Engines(int dearEvery = 1)
 {
     /// <summary>Every engine that has to agree.</summary>
-    public static readonly Func<Engine>[] All = [() => new InterpreterEngine(), () => new JitEngine()];
+    public static readonly Func<Engine>[] All = [() => new InterpreterEngine(), () => new ParanoidEngine(), () => new JitEngine()];
 
     private readonly Engine[] _engines = Array.ConvertAll(All, make => make());
     private Record[] _records = [];

@@ -108,7 +108,9 @@ public sealed class ChainRules
     }
 
     /// <summary>What programs may know of a block.</summary>
-    public BlockContext ContextOf(in BlockHeader header) => new(header.Height, header.TimestampMs, ChainId, BaseFee, 0);
+    /// <param name="programs">Those that its transactions were bound by.</param>
+    public BlockContext ContextOf(in BlockHeader header, BlockPrograms programs) =>
+        new(header.Height, header.TimestampMs, ChainId, BaseFee, 0) { Programs = programs };
 
     /// <summary>May a block of this time (or a node at this time) take a transaction of this expiry?</summary>
     public static Refusal CheckTime(Transaction transaction, ulong timeMs)

@@ -50,7 +50,7 @@ public sealed partial class ChainService
             }
 
             BlockHeader header = new(parentId, parent.Height.Next, timestamp, 0, default, default);
-            bool runs = TryExecute(CollectionsMarshal.AsSpan(chosen), header, state, out BatchResult? result, out Bytes32 receiptsRoot, out _);
+            bool runs = TryExecute(CollectionsMarshal.AsSpan(chosen), header, programs, state, out BatchResult? result, out Bytes32 receiptsRoot, out _);
             Invariant.Require(runs);                                        // the builder leaves out whom the engine refuses
             header = header with { GasUsed = result!.GasUsed, StateRoot = result.Root, ReceiptsRoot = receiptsRoot };
             block = Block.Create(header, transactions);
@@ -101,13 +101,14 @@ public sealed partial class ChainService
                 }
             }
 
+            BlockPrograms programs = new(_rules, tip?.Programs ?? _programs, state);
             refusal = BlockChecks.CheckPlace(block, (tip?.Block ?? _last).Header, _rules.Limits, NowMs());
-            if (refusal.IsRefused || !TryPrepareBlock(block, tip, out Message[]? batch, out refusal))
+            if (refusal.IsRefused || !TryPrepareBlock(block, tip, programs, out Message[]? batch, out refusal))
             {
                 return false;
             }
 
-            if (!TryExecute(batch, block.Header, state, out BatchResult? result, out Bytes32 receiptsRoot, out refusal))
+            if (!TryExecute(batch, block.Header, programs, state, out BatchResult? result, out Bytes32 receiptsRoot, out refusal))
             {
                 return false;
             }
@@ -222,11 +223,10 @@ public sealed partial class ChainService
     }
 
     // Every rule about transactions that needs no execution, then the signatures of those that were never checked.
-    private bool TryPrepareBlock(Block block, ProcessingBlock? tip, [NotNullWhen(true)] out Message[]? batch, out Refusal refusal)
+    private bool TryPrepareBlock(Block block, ProcessingBlock? tip, BlockPrograms programs, [NotNullWhen(true)] out Message[]? batch, out Refusal refusal)
     {
         batch = null;
         ReplayScope known = new(_window, tip);
-        BlockPrograms programs = new(_rules, tip?.Programs ?? _programs, tip?.View ?? _store.Accepted);
         HashSet<TxId> inBlock = new(block.Transactions.Length);
         List<Transaction> unverified = [];
         Message[] messages = new Message[block.Transactions.Length];
@@ -291,10 +291,10 @@ public sealed partial class ChainService
     }
 
     private bool TryExecute(
-        ReadOnlySpan<Message> batch, in BlockHeader header, IStateView state, [NotNullWhen(true)] out BatchResult? result, out Bytes32 receiptsRoot, out Refusal refusal)
+        ReadOnlySpan<Message> batch, in BlockHeader header, BlockPrograms programs, IStateView state, [NotNullWhen(true)] out BatchResult? result, out Bytes32 receiptsRoot, out Refusal refusal)
     {
         receiptsRoot = default;
-        if (!_engine.TryExecute(batch, _rules.ContextOf(header), state, _execution, Workers, out result, out BatchFault fault))
+        if (!_engine.TryExecute(batch, _rules.ContextOf(header, programs), state, _execution, Workers, out result, out BatchFault fault))
         {
             refusal = Block.AtIndex(fault.TxIndex.Value, fault.Refusal);
             return false;

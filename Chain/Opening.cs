@@ -89,7 +89,7 @@ internal static class Opening
         }
 
         ExecutionRules execution = new() { Hashing = rules.Hashing, Treasury = rules.Genesis.Treasury };
-        BlockContext context = rules.ContextOf(last.Header);
+        BlockContext context = rules.ContextOf(last.Header, programs);
         if (!options.Engine.TryExecute(batch, context, options.Store.Accepted, execution, options.Workers, out BatchResult? result, out BatchFault fault))
         {
             return Diverged(record, fault.Refusal.ToString());

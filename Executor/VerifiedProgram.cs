@@ -64,6 +64,9 @@ public sealed class VerifiedProgram
     /// <summary>Fork under whose rules the code was verified.</summary>
     public uint Fork => Container.Fork;
 
+    /// <summary>Programs that its code names: whom it may call, and owners of what it hands on. Not to be changed.</summary>
+    public ProgramId[] Named => Container.Programs;
+
     /// <summary>The canonical code.</summary>
     internal Container Container { get; }
 

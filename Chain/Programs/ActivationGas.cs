@@ -10,8 +10,6 @@
 
 using System;
 using ParallelVm.Executor;
-using ParallelVm.Executor.Bytecode;
-using ParallelVm.Primitives;
 using ParallelVm.Primitives.State;
 
 namespace ParallelVm.Chain;
@@ -23,8 +21,9 @@ public static class ActivationGas
     private const ulong VerifyByte = 12;
     private const ulong CompileInstruction = 9_000;
 
-    /// <summary>The longest function that the JIT compiles.</summary>
-    private const int CompiledFunctionMax = 512;
+    // the shapes that a JIT has to take: prices do not follow a node's own settings
+    private const int CompiledInstructionsMax = 512;
+    private const int CompiledBlocksMax = 128;
 
     /// <summary>Writing a program's record: as if it were new and of full length.</summary>
     public static ulong Record(GasPrices prices) => prices.NewRecord + (StateLimits.MaxRecordBytes * prices.NewByte);
@@ -39,15 +38,15 @@ public static class ActivationGas
     public static ulong Verify(GasPrices prices, int bytes) =>
         Base + ((ulong)bytes * VerifyByte) + GasPrices.PerWord((ulong)bytes, prices.CopyWord + prices.Blake3Word) + Record(prices);
 
-    /// <summary>Compiling a container that the verifier accepted.</summary>
-    public static ulong Compile(ReadOnlySpan<byte> container)
+    /// <summary>Compiling a program.</summary>
+    public static ulong Compile(VerifiedProgram program)
     {
-        bool decodes = Container.TryDecode(container, out Container decoded, out _);
-        Invariant.Require(decodes);
+        ArgumentNullException.ThrowIfNull(program);
         ulong instructions = 0;
-        foreach (FunctionHeader function in decoded.Functions)
+        foreach (FunctionShape function in program.Functions)
         {
-            instructions += function.Length <= CompiledFunctionMax ? function.Length : 0UL;
+            bool isCompiled = function.Instructions <= CompiledInstructionsMax && function.Blocks <= CompiledBlocksMax;
+            instructions += isCompiled ? (ulong)function.Instructions : 0;
         }
 
         return instructions * CompileInstruction;

@@ -1,14 +1,17 @@
-// The programs that the transactions of one block call, found in the state that the block starts from: the moment at which a
-// transaction is bound to code. From here on it carries its program, so the batch loop looks nothing up.
+// The programs that the transactions of one block call, and those that these may call in turn, found in the state that the block
+// starts from: the moment at which a transaction is bound to code. From here on the batch loop looks nothing up but this table.
 //
 //   parent's state --ActivePrograms--> record --ProgramLoader--> code --TryBind--> message
+//                                         ^------- the programs that the code names, and so on
 //
 // Invariants
-//   B1  a message runs the code that is active at the start of its block, whatever its block deploys
-//   B2  the containers of all programs that a block's transactions call have at most MaxCodeBytes together: what a node may have to
-//       load and verify for one block is bounded, however many programs there are
+//   B1  a message runs the code that is active at the start of its block, whatever its block deploys; so does what it calls
+//   B2  what a block's transactions can call, all programs together, is at most MaxCodeBytes of containers, a program and a name
+//       that nobody has counting at least one chunk: what a node may have to read and verify for one block is bounded
+//   B3  a program is in the table together with everything that it names, or not at all
 //
-// Threading: ChainService's lock, or one thread; the answers are then read by workers.
+// Threading: ChainService's lock, or one thread, until the batch runs; then nothing changes and workers read.
+// Cost: a lookup per transaction; per program of the block a record read, and a load where the loader has forgotten it.
 
 using System;
 using System.Collections.Generic;
@@ -20,7 +23,7 @@ using ParallelVm.Primitives.State;
 namespace ParallelVm.Chain;
 
 /// <summary>The programs of one block.</summary>
-public sealed class BlockPrograms
+public sealed class BlockPrograms : IProgramSource
 {
     /// <summary>Most container bytes of all programs that one block may call: 4 MiB, some 40 ms of verifying.</summary>
     public const int MaxCodeBytes = 4 << 20;
@@ -28,7 +31,10 @@ public sealed class BlockPrograms
     private readonly ChainRules _rules;
     private readonly ActivePrograms _active;
     private readonly IStateView _state;
-    private readonly Dictionary<ProgramId, VerifiedProgram> _loaded = [];
+    private readonly Dictionary<ProgramId, VerifiedProgram?> _loaded = [];      // null: no such program
+    private readonly HashSet<ProgramId> _refused = [];                          // _bytes only grows, so they stay refused
+    private readonly List<(ProgramId Id, VerifiedProgram? Program)> _found = []; // of one TryLoad
+    private readonly HashSet<ProgramId> _foundIds = [];
     private readonly long _maxCodeBytes;
     private long _bytes;
 
@@ -67,36 +73,75 @@ public sealed class BlockPrograms
             return true;
         }
 
-        if (!TryLoad(called, out VerifiedProgram? program, out refusal))
+        if (!TryLoad(called))
+        {
+            refusal = new Refusal(
+                RefusalCode.BlockCodeExceeded, $"Program {called} and what it calls would bring the block to more than {_maxCodeBytes} bytes of code.");
+            return false;
+        }
+
+        message = prepared.ToMessage(_loaded[called]!, entry, null);
+        return true;
+    }
+
+    /// <inheritdoc/>
+    public bool TryFind(ProgramId id, [NotNullWhen(true)] out VerifiedProgram? program) => _loaded.TryGetValue(id, out program) && program is not null;
+
+    // B3: breadth first over names. What does not fit leaves no trace in B2: whoever is left out costs the others nothing.
+    private bool TryLoad(in ProgramId called)
+    {
+        if (_loaded.ContainsKey(called))
+        {
+            return true;
+        }
+
+        if (_refused.Contains(called))
         {
             return false;
         }
 
-        message = prepared.ToMessage(program, entry, null);
+        _found.Clear();
+        _foundIds.Clear();
+        long bytes = _bytes;
+        bool fits = TryFound(called, ref bytes);
+        for (int next = 0; fits && next < _found.Count; next++)
+        {
+            foreach (ProgramId id in _found[next].Program?.Named ?? [])
+            {
+                fits = fits && TryFound(id, ref bytes);
+            }
+        }
+
+        if (!fits)
+        {
+            _refused.Add(called);
+            return false;
+        }
+
+        _bytes = bytes;
+        foreach ((ProgramId id, VerifiedProgram? program) in _found)
+        {
+            _loaded.Add(id, program);
+        }
+
         return true;
     }
 
-    // A program that does not fit leaves no trace in B2: whoever is left out costs the others nothing.
-    private bool TryLoad(in ProgramId id, [NotNullWhen(true)] out VerifiedProgram? program, out Refusal refusal)
+    private bool TryFound(in ProgramId id, ref long bytes)
     {
-        refusal = Refusal.None;
-        if (_loaded.TryGetValue(id, out program))
+        if (_loaded.ContainsKey(id) || !_foundIds.Add(id))
         {
             return true;
         }
 
         bool exists = _active.TryFind(_state, id, out ProgramRecord? record);
-        Invariant.Require(exists);                              // CheckCall found it
-        if (_bytes + record!.CodeLength > _maxCodeBytes)
+        bytes += exists ? Math.Max(record!.CodeLength, ProgramRecord.ChunkBytes) : ProgramRecord.ChunkBytes;
+        if (bytes > _maxCodeBytes)
         {
-            refusal = new Refusal(
-                RefusalCode.BlockCodeExceeded, $"The programs of the block have {_bytes + record.CodeLength} bytes of code with program {id}; at most {_maxCodeBytes} may be called.");
             return false;
         }
 
-        _bytes += record.CodeLength;
-        program = _rules.Loader.Load(record, _state, _rules.Hashing);
-        _loaded.Add(id, program);
+        _found.Add((id, exists ? _rules.Loader.Load(record!, _state, _rules.Hashing) : null));
         return true;
     }
 }

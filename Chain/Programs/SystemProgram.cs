@@ -272,7 +272,7 @@ internal sealed class SystemProgram : INativeProgram
             return false;
         }
 
-        if (!call.TryCharge(ActivationGas.Compile(code)))
+        if (!call.TryCharge(ActivationGas.Compile(program)))
         {
             failed = call.Trap(TrapCode.OutOfGas);
             return false;

@@ -71,7 +71,7 @@ internal sealed class SerialTwin
                 : throw new InvariantException($"Transaction {i} of accepted block {block.Header.Height} is refused: {refusal}");
         }
 
-        BlockContext context = _rules.ContextOf(block.Header);
+        BlockContext context = _rules.ContextOf(block.Header, programs);
         if (isTimed)
         {
             Times = Times.Plus(_timer.Measure(batch, context, _state));

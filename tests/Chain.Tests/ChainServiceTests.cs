@@ -446,9 +446,10 @@ public class ChainServiceTests
     private static Block CraftOn(Kit kit, Block parent, params Transaction[] transactions)
     {
         // the parent's state, found by executing it again from the accepted one
-        Message[] batch = kit.Bind(kit.Store.Accepted, parent.Transactions);
+        BlockPrograms programs = new(kit.Chain.Rules, kit.Store.Accepted);
+        Message[] batch = kit.Bind(programs, parent.Transactions);
         Engine.ExecutionRules rules = new() { Hashing = kit.Genesis.Hashing, Treasury = Kit.Treasury };
-        Assert.True(kit.Engine.TryExecute(batch, kit.Chain.Rules.ContextOf(parent.Header), kit.Store.Accepted, rules, 1, out Engine.BatchResult? result, out _));
+        Assert.True(kit.Engine.TryExecute(batch, kit.Chain.Rules.ContextOf(parent.Header, programs), kit.Store.Accepted, rules, 1, out Engine.BatchResult? result, out _));
         return kit.Craft(parent.Header, parent.Id, result.Post, transactions);
     }
 

@@ -291,7 +291,7 @@ public class DeployTests
     {
         using Kit kit = new();
         Deployed(kit, Stepper(5));
-        int room = Stepper(5).Length + ReferencePrograms.Counter.Length;
+        int room = 2 * ProgramRecord.ChunkBytes;                        // what is shorter counts as much
         foreach ((int bytes, bool fits) in new[] { (room, true), (room - 1, false) })
         {
             BlockPrograms programs = new(kit.Chain.Rules, new ActivePrograms(kit.Genesis.Hashing), kit.Store.Accepted, bytes);
@@ -301,6 +301,41 @@ public class DeployTests
             Assert.True(programs.TryBind(Prepared(kit, kit.Increment(3, 4)), out _, out _));
             Assert.True(programs.TryBind(Prepared(kit, Deploy(kit, Stepper(5))), out _, out _));
         }
+    }
+
+    // What a program calls is bound as late and as early as what a transaction calls: at the start of the block.
+    [Fact]
+    public void A_called_program_is_that_of_the_start_of_the_block_too()
+    {
+        using Kit kit = new();
+        Bytes32 callerSalt = Blake3.Hash("caller"u8);
+        ProgramId caller = ProgramRecord.IdOf(Deployer.PublicKey, callerSalt);
+        byte[] code = Assembled(
+            $".program stepper hex \"{Program}\"\n.entry main selector 1\n.slot counter Write owner stepper\n"
+            + ".import step program stepper selector 1\n.slot counter Write\n.site there step counter\n.func main cells 1\n xcall there, r0\n halt\n");
+        Published(kit, code, Stepper(5), Stepper(7));
+        kit.Submit(SystemCalls.Deploy(Priced(kit), Deployer.PublicKey, callerSalt, default, code).Sign(Deployer));
+        kit.BuildAndAccept();
+        Assert.Equal((ushort)TrapCode.Schema, RunOne(kit, Through(caller, 0)));                     // nobody there yet
+
+        kit.Submit(Deploy(kit, Stepper(5)), Through(caller, 1));
+        Assert.Equal([0, (ushort)TrapCode.Schema], Array.ConvertAll(Receipts(kit, kit.BuildAndAccept()), receipt => receipt.Outcome.Code));
+        kit.Submit(Upgrade(kit, Stepper(5), Stepper(7)), Through(caller, 0), Through(caller, 1));
+        Assert.Equal([0, 0, 0], Array.ConvertAll(Receipts(kit, kit.BuildAndAccept()), receipt => receipt.Outcome.Code));
+        Assert.Equal(10, Counter(kit));
+        Assert.Equal(0, RunOne(kit, Through(caller, 0)));
+        Assert.Equal(17, Counter(kit));
+
+        // with what it names, a program is more code than itself
+        BlockPrograms programs = new(kit.Chain.Rules, new ActivePrograms(kit.Genesis.Hashing), kit.Store.Accepted, (2 * ProgramRecord.ChunkBytes) - 1);
+        Assert.False(programs.TryBind(Prepared(kit, Through(caller, 1)), out _, out Refusal refusal));
+        Assert.Equal(RefusalCode.BlockCodeExceeded, refusal.Code);
+        Assert.True(programs.TryBind(Prepared(kit, Call(kit)), out _, out _));
+        Assert.False(programs.TryFind(caller, out _));
+        Assert.True(programs.TryFind(Program, out _));
+
+        Transaction Through(ProgramId through, ulong tip) =>
+            kit.Builder(tip).Call(through, 1, []).Slot(Program, Kit.Key(0), AccessMode.Write).Sign(Kit.Accounts[4]);
     }
 
     // The serial fiction, with deployments in it: many users deploy, upgrade, freeze and call, rightly and wrongly.
@@ -385,8 +420,11 @@ public class DeployTests
             source.Append(" ret\n");
         }
 
-        return Assembler.TryAssemble(source.ToString(), out byte[] container, out Refusal refusal) ? container : throw new InvalidOperationException(refusal.ToString());
+        return Assembled(source.ToString());
     }
+
+    private static byte[] Assembled(string source) =>
+        Assembler.TryAssemble(source, out byte[] container, out Refusal refusal) ? container : throw new InvalidOperationException(refusal.ToString());
 
     private static byte[] Damaged(byte[] code)
     {
@@ -494,7 +532,8 @@ public class DeployTests
     private static IStateView Execute(Kit kit, BlockHeader header, IStateView state, Block block)
     {
         ExecutionRules rules = new() { Hashing = kit.Genesis.Hashing, Treasury = Kit.Treasury };
-        return kit.Engine.Execute(kit.Bind(state, block.Transactions), kit.Chain.Rules.ContextOf(header), state, rules, 1).Post;
+        BlockPrograms programs = new(kit.Chain.Rules, state);
+        return kit.Engine.Execute(kit.Bind(programs, block.Transactions), kit.Chain.Rules.ContextOf(header, programs), state, rules, 1).Post;
     }
 
     private static int BalanceOf(Kit kit, IStateView state) => (int)NativeBalance.Read(state, kit.Genesis.Hashing.KeyOf(Program, Kit.Key(0)));

@@ -222,20 +222,20 @@ internal sealed class Kit : IDisposable
     /// <summary>A block of the given transactions whose header is what execution gives, without mempool or builder.</summary>
     public Block Craft(BlockHeader parent, BlockId parentId, IStateView state, params Transaction[] transactions)
     {
-        ParallelVm.Executor.Message[] batch = Bind(state, transactions);
+        BlockPrograms programs = new(Chain.Rules, state);
+        ParallelVm.Executor.Message[] batch = Bind(programs, transactions);
 
         BlockHeader header = new(parentId, parent.Height.Next, Math.Max(parent.TimestampMs + 1, Time.NowMs), 0, default, default);
         ExecutionRules rules = new() { Hashing = Genesis.Hashing, Treasury = Treasury };
-        Assert.True(Engine.TryExecute(batch, Chain.Rules.ContextOf(header), state, rules, 1, out BatchResult? result, out BatchFault fault), fault.Refusal.ToString());
+        Assert.True(Engine.TryExecute(batch, Chain.Rules.ContextOf(header, programs), state, rules, 1, out BatchResult? result, out BatchFault fault), fault.Refusal.ToString());
         header = header with { GasUsed = result.GasUsed, StateRoot = result.Root, ReceiptsRoot = new ReceiptsHashing(Genesis.ChainId).Root(result.Receipts) };
         return Block.Create(header, transactions);
     }
 
     /// <summary>The messages of a block on a state.</summary>
-    public ParallelVm.Executor.Message[] Bind(IStateView state, params ReadOnlySpan<Transaction> transactions)
+    public ParallelVm.Executor.Message[] Bind(BlockPrograms programs, params ReadOnlySpan<Transaction> transactions)
     {
         ParallelVm.Executor.Message[] batch = new ParallelVm.Executor.Message[transactions.Length];
-        BlockPrograms programs = new(Chain.Rules, state);
         for (int i = 0; i < batch.Length; i++)
         {
             Assert.True(Chain.Rules.TryPrepare(transactions[i], out PreparedTransaction? prepared, out Refusal refusal), refusal.ToString());

@@ -60,7 +60,8 @@ internal static class TraceJob
             {
                 bool found = session.Chain.TryGetBlock(height, out Block? block);
                 transactions = block?.Transactions;
-                context = found ? session.Chain.Rules.ContextOf(block!.Header) : default;
+                ChainRules rules = session.Chain.Rules;
+                context = found ? new BlockContext(height, block!.Header.TimestampMs, rules.ChainId, rules.BaseFee, 0) : default;
                 return found;
             }
 
@@ -83,6 +84,7 @@ internal static class TraceJob
             }
 
             BlockPrograms programs = new(rules, state);
+            context = context with { Programs = programs };
             batch = Array.ConvertAll(transactions, transaction => MessageOf(rules, programs, transaction));
             if (height < options.Height)
             {

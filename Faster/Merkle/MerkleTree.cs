@@ -80,11 +80,11 @@ public sealed class MerkleTree
     }
 
     /// <summary>The tree of these keys.</summary>
-    /// <param name="changes">In any order, no path twice, no deletions. Reordered by the call.</param>
+    /// <param name="changes">In any order, no path twice, no deletions.</param>
     /// <param name="jobs">As in <see cref="Create"/>.</param>
     /// <param name="hash">The hash profile.</param>
     /// <exception cref="InvariantException">A path occurs twice.</exception>
-    public static MerkleTree Build(ITreeHash hash, Memory<PathChange> changes, RunJobs? jobs = null)
+    public static MerkleTree Build(ITreeHash hash, ReadOnlyMemory<PathChange> changes, RunJobs? jobs = null)
     {
         ArgumentNullException.ThrowIfNull(hash);
         WorkingTree working = new(hash, jobs);

@@ -48,6 +48,9 @@ internal sealed class Shard
     /// <summary>Its cells.</summary>
     public TreeMemory Memory { get; } = new();
 
+    /// <summary>An undo log that is not used any more, for the next update.</summary>
+    public ShardUndo? SpareUndo { get; set; }
+
     /// <summary>Its root record in place.</summary>
     public ref ShardRoot Root => ref Unsafe.As<Cell, ShardRoot>(ref Memory[0]);
 

@@ -30,6 +30,7 @@ internal sealed class ShardUpdate
 {
     private const int BatchNodes = 128;
     private const uint InScratch = 1u << 31;
+    private const int WarmChanges = 256;
 
     private readonly Bytes32[] _pairs = new Bytes32[2 * BatchNodes];
     private readonly Bytes32[] _hashes = new Bytes32[BatchNodes];
@@ -40,6 +41,7 @@ internal sealed class ShardUpdate
     private uint _scratchCount;
     private long _added;
     private int _deepest;
+    private bool _isWarm;
 
     private readonly List<CellRun> _freed = [];
     private ITreeHash _hash = null!;
@@ -142,22 +144,31 @@ internal sealed class ShardUpdate
             return;
         }
 
+        outcome = default;
         int keys = BucketKeys(slot);
         uint bucket = FirstCell(slot);
+        if (to - from == 1 && TryOverwrite(bucket, keys, _entries[from], out bool isOther))
+        {
+            if (isOther)
+            {
+                ListBucket(slot, depth, half, ref outcome);
+            }
+
+            return;
+        }
+
         int merged = _entryCount;
         bool otherKeys = Merge(bucket, keys, from, to, out bool otherLeaves);
         int count = _entryCount - merged;
         if (!otherKeys && !otherLeaves)
         {
             _entryCount = merged;
-            outcome = default;
             return;
         }
 
         if (!otherKeys)
         {
             Overwrite(bucket, merged, count);
-            outcome.Slot = slot;
         }
         else
         {
@@ -175,12 +186,40 @@ internal sealed class ShardUpdate
                 return;
             }
 
-            outcome.Slot = NewBucket(merged, count);
+            slot = NewBucket(merged, count);
         }
 
-        outcome.Kind = List(merged, _entryCount, depth, half, out outcome.Hash);
-        outcome.Changed = true;
+        ListBucket(slot, depth, half, ref outcome);
         _entryCount = merged;
+    }
+
+    /// <summary>The common case: one change, a new value for a key of the bucket.</summary>
+    /// <returns>False when it is not that.</returns>
+    private bool TryOverwrite(uint bucket, int keys, in Cell change, out bool isOther)
+    {
+        isOther = false;
+        if (change.Right == default)
+        {
+            return false;
+        }
+
+        for (uint i = 0; i < keys; i++)
+        {
+            ref Cell key = ref _memory[bucket + i];
+            if (key.Left == change.Left)
+            {
+                isOther = key.Right != change.Right;
+                if (isOther)
+                {
+                    Note(bucket + i);
+                    key.Right = change.Right;
+                }
+
+                return true;
+            }
+        }
+
+        return false;
     }
 
     /// <summary>Merges a bucket with entries [from, to) onto the stack.</summary>
@@ -230,6 +269,13 @@ internal sealed class ShardUpdate
     {
         outcome = default;
 
+        bool warms = !_isWarm && to - from <= WarmChanges;
+        if (warms)
+        {
+            Warm(page, depth, _entries.AsSpan(from, to - from));
+            _isWarm = true;
+        }
+
         // A copy: the page may move in memory while the subtrees below it grow.
         PageHead head = HeadOf(_memory, page);
         long before = _added;
@@ -255,6 +301,7 @@ internal sealed class ShardUpdate
             }
         }
 
+        _isWarm &= !warms;
         if (dirty == 0)
         {
             return;
@@ -315,6 +362,39 @@ internal sealed class ShardUpdate
         outcome.Changed = true;
     }
 
+    /// <summary>Asks the processor for the cache lines that the changes below a page will need, all changes a page at a time: the
+    /// way of one change is a chain of misses, but the ways of many run side by side.</summary>
+    [SkipLocalsInit]
+    private void Warm(uint page, int depth, ReadOnlySpan<Cell> changes)
+    {
+        Span<uint> pages = stackalloc uint[WarmChanges];
+        pages = pages[..changes.Length];
+        pages.Fill(page);
+        for (bool goesOn = true; goesOn; depth += Levels)
+        {
+            goesOn = false;
+            for (int i = 0; i < pages.Length; i++)
+            {
+                if (pages[i] == 0)
+                {
+                    continue;
+                }
+
+                int s = SlotOf(changes[i].Left, depth);
+                uint slot = HeadOf(_memory, pages[i]).Slots[s];
+                for (int node = FirstSlotNode + s; node >= 0; node = (node >> 1) - 1)
+                {
+                    _memory.Warm(PairCell(pages[i], node >> 1), 1);
+                }
+
+                bool isPage = IsPage(slot);
+                _memory.Warm(FirstCell(slot), isPage ? 1 : BucketKeys(slot));
+                pages[i] = isPage ? FirstCell(slot) : 0;
+                goesOn |= isPage;
+            }
+        }
+    }
+
     /// <summary>Notes the pair of a node and writes what is known of the node.</summary>
     private void SetNode(uint page, ref PageHead head, int node, NodeKind kind, in Bytes32 hash, ref uint noted)
     {
@@ -356,45 +436,53 @@ internal sealed class ShardUpdate
         _freed.Add(new CellRun(page, Cells));
         int count = _entryCount - merged;
         Invariant.Require(count == head.Keys);
-        outcome.Slot = count == 0 ? 0 : NewBucket(merged, count);
-        outcome.Kind = List(merged, _entryCount, depth, half, out outcome.Hash);
-        outcome.Changed = true;
+        outcome = default;
+        ListBucket(NewBucket(merged, count), depth, half, ref outcome);
         _entryCount = merged;
     }
 
-    /// <summary>Lists the nodes above sorted entries [from, to) that share <paramref name="depth"/> bits.</summary>
-    /// <returns>Their kind; unless it is inner, <paramref name="hash"/> is known.</returns>
-    private NodeKind List(int from, int to, int depth, uint half, out Bytes32 hash)
+    /// <summary>Lists the nodes above the keys of a bucket.</summary>
+    private void ListBucket(uint slot, int depth, uint half, ref Outcome outcome)
     {
-        if (to - from < 2)
+        int keys = BucketKeys(slot);
+        outcome.Slot = slot;
+        outcome.Changed = true;
+        outcome.Kind = keys switch { 0 => NodeKind.Empty, 1 => NodeKind.Leaf, _ => NodeKind.Inner };
+        if (keys < 2)
         {
-            hash = from == to ? _empty : _entries[from].Right;
-            return from == to ? NodeKind.Empty : NodeKind.Leaf;
+            outcome.Hash = keys == 0 ? _empty : _memory[FirstCell(slot)].Right;
+            return;
         }
 
-        int split = from;
-        while (split < to && !_entries[split].Left.Bit(depth))
+        ListNodes(MemoryMarshal.CreateReadOnlySpan(ref _memory[FirstCell(slot)], keys), depth, half);
+    }
+
+    /// <summary>Lists the nodes above two or more keys that share <paramref name="depth"/> bits.</summary>
+    private void ListNodes(ReadOnlySpan<Cell> keys, int depth, uint half)
+    {
+        int split = 0;
+        while (split < keys.Length && !keys[split].Left.Bit(depth))
         {
             split++;
         }
 
         uint pair = NewScratch();
         uint cell = InScratch | pair;
-        NodeKind left = List(from, split, depth + 1, HalfOf(cell, 0), out Bytes32 leftHash);
-        NodeKind right = List(split, to, depth + 1, HalfOf(cell, 1), out Bytes32 rightHash);
-        if (left != NodeKind.Inner)
-        {
-            _scratch[pair].Left = leftHash;
-        }
-
-        if (right != NodeKind.Inner)
-        {
-            _scratch[pair].Right = rightHash;
-        }
-
+        ListSide(keys[..split], depth + 1, pair, 0);
+        ListSide(keys[split..], depth + 1, pair, 1);
         ListNode(depth, cell, half);
-        hash = default;
-        return NodeKind.Inner;
+    }
+
+    private void ListSide(ReadOnlySpan<Cell> keys, int depth, uint pair, int side)
+    {
+        if (keys.Length >= 2)
+        {
+            ListNodes(keys, depth, HalfOf(InScratch | pair, side));
+        }
+        else
+        {
+            Half(ref _scratch[pair], side) = keys.IsEmpty ? _empty : keys[0].Right;
+        }
     }
 
     private void ListNode(int depth, uint pair, uint half)

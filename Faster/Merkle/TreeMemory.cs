@@ -16,6 +16,7 @@ using System;
 using System.Collections.Generic;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics.X86;
 using ParallelVm.Primitives;
 
 namespace ParallelVm.Faster;
@@ -44,7 +45,7 @@ internal sealed unsafe class TreeMemory
     /// <summary>The longest run.</summary>
     public const int MaxRun = 16;
 
-    private const int SegmentBits = 12;
+    private const int SegmentBits = 10;
     private const uint SegmentCells = 1u << SegmentBits;
     private const uint FirstCells = 32;
     private const uint MaxCells = 1u << 27;
@@ -64,6 +65,20 @@ internal sealed unsafe class TreeMemory
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         get => ref Unsafe.Add(ref *(Cell*)_segments[(int)(cell >> SegmentBits)], cell & (SegmentCells - 1));
+    }
+
+    /// <summary>Asks the processor to bring the cells of a run into its cache.</summary>
+    // SAFETY: a prefetch reads nothing that can be seen and does not fault.
+    public void Warm(uint first, int cells)
+    {
+        if (Sse.IsSupported)
+        {
+            Cell* run = (Cell*)Unsafe.AsPointer(ref this[first]);
+            for (int i = 0; i < cells; i++)
+            {
+                Sse.Prefetch0(run + i);
+            }
+        }
     }
 
     /// <summary>Makes room for the root record, zeroed.</summary>

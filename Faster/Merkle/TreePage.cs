@@ -114,6 +114,7 @@ internal static class TreePage
     public static ref Bytes32 Half(ref Cell pair, int side) => ref side == 0 ? ref pair.Left : ref pair.Right;
 
     /// <summary>The slot of a path in a page at <paramref name="depth"/>: three bits.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static int SlotOf(in Bytes32 path, int depth)
     {
         int shift = depth & 63;
@@ -133,5 +134,6 @@ internal static class TreePage
         : left == NodeKind.Leaf || right == NodeKind.Leaf ? NodeKind.Leaf
         : NodeKind.Empty;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static ulong WordOf(in Bytes32 value, int word) => word switch { 0 => value.W0, 1 => value.W1, 2 => value.W2, _ => value.W3 };
 }

@@ -19,6 +19,7 @@ namespace ParallelVm.Faster;
 internal sealed class ShardUndo
 {
     private const int ChunkCells = 256;
+    private const int KeptChunks = 64;
 
     private readonly List<(uint[] Numbers, Cell[] Cells)> _chunks = [];
     private int _count;
@@ -33,12 +34,12 @@ internal sealed class ShardUndo
     public void Note(uint number, in Cell cell)
     {
         int at = _count & (ChunkCells - 1);
-        if (at == 0)
+        if (at == 0 && _count / ChunkCells == _chunks.Count)
         {
             _chunks.Add((new uint[ChunkCells], GC.AllocateUninitializedArray<Cell>(ChunkCells)));
         }
 
-        (uint[] numbers, Cell[] cells) = _chunks[^1];
+        (uint[] numbers, Cell[] cells) = _chunks[_count / ChunkCells];
         numbers[at] = number;
         cells[at] = cell;
         _count++;
@@ -56,10 +57,15 @@ internal sealed class ShardUndo
         }
     }
 
-    /// <summary>Forgets the notes; the runs stay listed.</summary>
-    public void Forget()
+    /// <summary>Empties the log for another update; keeps some of its memory.</summary>
+    public void Clear()
     {
-        _chunks.Clear();
+        Taken.Clear();
+        Freed.Clear();
         _count = 0;
+        if (_chunks.Count > KeptChunks)
+        {
+            _chunks.RemoveRange(KeptChunks, _chunks.Count - KeptChunks);
+        }
     }
 }

@@ -19,6 +19,7 @@
 // Threading: one caller at a time; shards in parallel within an update.
 
 using System;
+using System.Buffers;
 using System.Collections.Concurrent;
 using System.Collections.Generic;
 using ParallelVm.Primitives;
@@ -86,18 +87,21 @@ internal sealed class WorkingTree
     public TreeTop TopNow() => new(_shards, _hash);
 
     /// <summary>Fills the empty base.</summary>
-    public void Build(Memory<PathChange> changes)
+    public void Build(ReadOnlyMemory<PathChange> changes)
     {
-        int[] starts = BulkSort.ByShard(changes.Span);
+        BulkSort sort = new(changes);
         _torn = true;
         Run(Shard.Count, i =>
         {
-            Memory<PathChange> part = changes[starts[i]..starts[i + 1]];
-            BulkSort.Sort(part.Span);
+            PathChange[] buffer = ArrayPool<PathChange>.Shared.Rent(sort.CountOf(i));
+            Memory<PathChange> part = buffer.AsMemory(0, sort.CountOf(i));
+            sort.Sorted(i, part.Span);
             RequireAscending(part.Span);
             Apply(i, part, null);
+            ArrayPool<PathChange>.Shared.Return(buffer);
         });
         _torn = false;
+        _idle.Clear();      // buffers as large as the state
         Base = new MerkleTree(this, null, null, TopNow().Hash, Keys());
         _position = Base;
     }
@@ -111,7 +115,7 @@ internal sealed class WorkingTree
         (int Shard, int Start, int End)[] parts = Split(changes.Span);
         TreeUndo undo = new();
         _torn = true;                                                                                       // W3
-        Action<int> job = i => undo.Shards[parts[i].Shard] = Apply(parts[i].Shard, changes[parts[i].Start..parts[i].End], new ShardUndo());
+        Action<int> job = i => undo.Shards[parts[i].Shard] = Apply(parts[i].Shard, changes[parts[i].Start..parts[i].End], TakeUndo(parts[i].Shard));
         if (changes.Length <= InlineChanges)
         {
             InPlace(parts.Length, job);
@@ -181,12 +185,18 @@ internal sealed class WorkingTree
 
         for (int i = 0; i < _shards.Length; i++)
         {
-            foreach (CellRun run in tree.Undo!.Shards[i]?.Freed ?? [])
+            if (tree.Undo!.Shards[i] is not { } undo)
+            {
+                continue;
+            }
+
+            foreach (CellRun run in undo.Freed)
             {
                 _shards[i].Memory.Give(run);                                                                // U2
             }
         }
 
+        TreeUndo final = tree.Undo!;
         Base = tree;
         tree.CutOff();
         _ = _others.RemoveAll(other =>
@@ -199,6 +209,11 @@ internal sealed class WorkingTree
 
             return !lives || ReferenceEquals(target, tree);
         });
+        for (int i = 0; i < _shards.Length; i++)
+        {
+            final.Shards[i]?.Clear();
+            _shards[i].SpareUndo ??= final.Shards[i];
+        }
     }
 
     private void DropCollected() => _ = _others.RemoveAll(other =>
@@ -252,7 +267,19 @@ internal sealed class WorkingTree
 
         bool changed = update.Apply(_hash, _shards[shard], changes.Span, undo);
         _idle.Add(update);
+        if (!changed)
+        {
+            _shards[shard].SpareUndo = undo;
+        }
+
         return changed ? undo : null;
+    }
+
+    private ShardUndo TakeUndo(int shard)
+    {
+        ShardUndo undo = _shards[shard].SpareUndo ?? new ShardUndo();
+        _shards[shard].SpareUndo = null;
+        return undo;
     }
 
     private void Run(int count, Action<int> job)

@@ -201,20 +201,15 @@ public sealed partial class StateStore : IStateStore
     /// <summary>The tree after a diff.</summary>
     internal MerkleTree Grow(MerkleTree tree, StateDiff diff)
     {
-        ReadOnlySpan<DiffEntry> entries = diff.Entries;
-        if (_changes.Length < entries.Length)
+        int count = diff.Entries.Length;
+        if (_changes.Length < count)
         {
-            _changes = new PathChange[Math.Max(entries.Length, _changes.Length * 2)];
+            _changes = new PathChange[Math.Max(count, _changes.Length * 2)];
         }
 
-        for (int i = 0; i < entries.Length; i++)
-        {
-            ref readonly DiffEntry entry = ref entries[i];
-            Invariant.Audit(Hashing.KeyOf(entry.Program, entry.LocalKey) == entry.Key);
-            _changes[i] = new PathChange(entry.Key, entry.IsTombstone ? default : Hashing.ValueHash(diff.ValueOf(entry)));
-        }
-
-        return tree.Update(_changes.AsMemory(0, entries.Length));
+        Memory<PathChange> changes = _changes.AsMemory(0, count);
+        DiffHasher.Hash(Hashing, diff, changes, _options.Jobs);
+        return tree.Update(changes);
     }
 
     private Height NextHeight => _last is { } last ? last.Height.Next : _log.First;

@@ -65,6 +65,16 @@ public sealed class StateHashing
         return value.Length <= 60 ? ShortValueHash(value) : LongValueHash(value);
     }
 
+    /// <summary>Many value hashes at once.</summary>
+    /// <param name="messages">What <see cref="ValueHash"/> hashes, u32 length | value, for values of one length, one behind the other.</param>
+    /// <param name="messageBytes">4 more than the values' length, at most 1024.</param>
+    /// <param name="hashes">Filled from the first to the last.</param>
+    public void ValueHashes(ReadOnlySpan<byte> messages, int messageBytes, Span<Bytes32> hashes) =>
+        Blake3.KeyedMany(_valueKey, messages, messageBytes, hashes);
+
+    /// <summary>Many paths at once: pairs of (program, local key), one path each.</summary>
+    public void Keys(ReadOnlySpan<Bytes32> pairs, Span<Bytes32> paths) => Blake3.KeyedPairs(_pathKey, pairs, paths);
+
     /// <summary>The leaf of a record.</summary>
     public Bytes32 Leaf(in StateKey path, in Bytes32 valueHash) => Blake3.KeyedPair(_leafKey, path.Value, valueHash);
 

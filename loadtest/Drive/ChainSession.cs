@@ -51,6 +51,7 @@ internal sealed class ChainSession : IDisposable
         session = null;
         LoadClock clock = new();
         clock.Set(DexWorld.GenesisTimeMs);
+        ParallelEngine engine = new(clock, workers, jit: jit);
         Span<byte> salt = stackalloc byte[Bytes32.Size];
         RandomNumberGenerator.Fill(salt);
         StateStoreOptions options = new()
@@ -60,12 +61,12 @@ internal sealed class ChainSession : IDisposable
             CheckpointOnDispose = !isReader,
             LocalSalt = Bytes32.From(salt),
             TableMemoryBytes = 64L << 20,
+            Jobs = (count, job) => engine.Pool.For(count, workers, job),
         };
-        StateStore store = StateStore.Open(options);
-        ParallelEngine? engine = null;
+        StateStore? store = null;
         try
         {
-            engine = new ParallelEngine(clock, workers, jit: jit);
+            store = StateStore.Open(options);
             ChainOptions chainOptions = new() { Genesis = world.Genesis, Store = store, Engine = engine, Time = clock, Workers = workers };
             if (!ChainService.TryOpen(chainOptions, out ChainService? chain, out refusal))
             {
@@ -79,8 +80,8 @@ internal sealed class ChainSession : IDisposable
         {
             if (session is null)
             {
-                engine?.Dispose();
-                store.Dispose();
+                engine.Dispose();
+                store?.Dispose();
             }
         }
     }

@@ -162,14 +162,18 @@ internal sealed unsafe class LoadedCode
         for (int at = 0; at < code.Length; at++)
         {
             placed[at] = count;
-            if (leaders[at])
+            if (leaders[at] && Rules.IsMetered)
             {
                 charge = count;
                 origins[count] = (ushort)at;
                 words[count++] = ChargeByte;
             }
 
-            words[charge] += PriceOf(code[at]) << 32;
+            if (charge >= 0)
+            {
+                words[charge] += PriceOf(code[at]) << 32;
+            }
+
             origins[count] = (ushort)at;
             words[count++] = code[at];
         }

@@ -30,6 +30,12 @@ public sealed class ForkRules
     /// <summary>The rules of fork 0: every row of the table at its own price.</summary>
     public static ForkRules Launch { get; } = First(OpcodeTable.All, GasPrices.Launch);
 
+    /// <summary>Fork 0 without charges at blocks: for measuring what charges cost, reachable by benchmarks only.</summary>
+    internal static ForkRules Unmetered { get; } = MakeUnmetered();
+
+    /// <summary>Are blocks charged? Always, but for <see cref="Unmetered"/>.</summary>
+    internal bool IsMetered { get; private init; } = true;
+
     /// <summary>The fork's number, from 0.</summary>
     public uint Number { get; }
 
@@ -46,6 +52,14 @@ public sealed class ForkRules
             rules._gas[(byte)info.Opcode] = info.Gas;
         }
 
+        return rules;
+    }
+
+    private static ForkRules MakeUnmetered()
+    {
+        ForkRules rules = new(0, GasPrices.Launch) { IsMetered = false };
+        Launch._known.CopyTo(rules._known, 0);
+        Launch._gas.CopyTo(rules._gas, 0);
         return rules;
     }
 

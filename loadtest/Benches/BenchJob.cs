@@ -15,6 +15,7 @@ internal static class BenchJob
     {
         [EngineSuite.Name] = EngineSuite.Run,
         [CryptoSuite.Name] = CryptoSuite.Run,
+        [VmSuite.Name] = VmSuite.Run,
         [StateSuite.Name] = StateSuite.Run,
     };
 

@@ -59,7 +59,7 @@ internal sealed class CompiledProgram
         foreach (int function in CalleesFirst(code))
         {
             ReadOnlySpan<ulong> words = code.WordsOf(function);
-            JitRefusal refusal = JitAdmission.Check(code, words, code.Starts[function], function, caps);
+            JitRefusal refusal = JitAdmission.Check(code, function, caps);
             refusal = refusal == JitRefusal.None ? compiled.FirstOfCallees(words) : refusal;
             if (refusal == JitRefusal.None && (instructions += words.Length) > caps.MaxProgramInstructions)
             {

@@ -3,9 +3,11 @@
 //
 // A destination may be one of the sources, so it is written last, except where the comment says why it may be first.
 
+using System;
 using System.Reflection;
 using System.Reflection.Emit;
 using ParallelVm.Executor.Bytecode;
+using ParallelVm.Primitives;
 
 namespace ParallelVm.Executor.Jit;
 
@@ -56,6 +58,9 @@ internal sealed partial class FunctionEmitter
             case Opcode.Jsge:
                 Branch(OpCodes.Bge, a, b, word);
                 break;
+            case Opcode.Switch:
+                Switch(a, _code.Tables[(int)imm]);
+                break;
             case Opcode.Call:
                 Call(a, (int)imm);
                 break;
@@ -63,14 +68,13 @@ internal sealed partial class FunctionEmitter
                 Return();
                 break;
             case Opcode.Halt:
-                _il.Emit(OpCodes.Br, Stub((ulong)Machine.Halted << 32));
+                _il.Emit(OpCodes.Br, Stub(Machine.Halted));
                 break;
             case Opcode.Abort:
                 Get(a);
-                _il.Emit(OpCodes.Ldc_I4, _at);
-                _il.Emit(OpCodes.Call, MachineMembers.AbortStatus);
-                _il.Emit(OpCodes.Stloc, _status);
-                _il.Emit(OpCodes.Br, _tail);
+                _il.Emit(OpCodes.Call, MachineMembers.AbortCode);
+                _il.Emit(OpCodes.Stloc, _answer);
+                Stop(CodeInAnswer, _at);
                 break;
 
             // moves
@@ -355,6 +359,52 @@ internal sealed partial class FunctionEmitter
                 Set(a);
                 break;
 
+            // Goldilocks field: sums and differences of numbers below p, brought back below it
+            case Opcode.Fadd:
+                Binary(OpCodes.Add, Scratch, b, c);
+                _il.Emit(OpCodes.Ldloc, Scratch);
+                Get(b);
+                _il.Emit(OpCodes.Clt_Un);                   // it left 64 bits, or p or more is left
+                _il.Emit(OpCodes.Ldloc, Scratch);
+                Constant(Goldilocks.Modulus - 1);
+                _il.Emit(OpCodes.Cgt_Un);
+                _il.Emit(OpCodes.Or);
+                LessModulus(a);
+                break;
+            case Opcode.Fsub:
+                Get(b);
+                Get(c);
+                _il.Emit(OpCodes.Sub);
+                Compare(OpCodes.Clt_Un, b, c);
+                Mask();
+                Constant(Goldilocks.Modulus);
+                _il.Emit(OpCodes.And);
+                _il.Emit(OpCodes.Add);
+                Set(a);
+                break;
+            case Opcode.Fneg:
+                Constant(Goldilocks.Modulus);
+                Get(b);
+                _il.Emit(OpCodes.Sub);
+                Get(b);
+                Constant(0);
+                _il.Emit(OpCodes.Cgt_Un);
+                Mask();
+                _il.Emit(OpCodes.And);
+                Set(a);
+                break;
+            case Opcode.Fred:
+                Get(b);
+                _il.Emit(OpCodes.Stloc, Scratch);
+                Get(b);
+                Constant(Goldilocks.Modulus - 1);
+                _il.Emit(OpCodes.Cgt_Un);
+                LessModulus(a);
+                break;
+            case Opcode.Feq:
+                Flag(OpCodes.Ceq, a, b, c);
+                break;
+
             // memory
             case Opcode.Ld1:
             case Opcode.Ld2:
@@ -390,6 +440,38 @@ internal sealed partial class FunctionEmitter
                 Operation(word);
                 break;
         }
+    }
+
+    /// <summary>Is an instruction emitted, as against called?</summary>
+    internal static bool IsSimple(Opcode opcode) => opcode is
+        (>= Opcode.Trap and <= Opcode.Ret) or Opcode.Halt or (>= Opcode.Mov and <= Opcode.Abort)
+        or (>= Opcode.Add and <= Opcode.Lti) or Opcode.Absd
+        or Opcode.Dadd or Opcode.Dsub or Opcode.Dmul or Opcode.Dlt or Opcode.Deq or Opcode.Dnarrow or Opcode.Qeq
+        or Opcode.Fadd or Opcode.Fsub or Opcode.Fneg or Opcode.Fred or Opcode.Feq
+        or (>= Opcode.Ld1 and <= Opcode.St8) or Opcode.Sld8 or Opcode.Sexist or Opcode.Slen or Opcode.Stale or Opcode.Nop;
+
+    // On the stack: 0 or 1. Scratch, less p when it is 1.
+    private void LessModulus(int a)
+    {
+        Mask();
+        Constant(Goldilocks.Modulus);
+        _il.Emit(OpCodes.And);
+        _il.Emit(OpCodes.Stloc, Scratch2);
+        _il.Emit(OpCodes.Ldloc, Scratch);
+        _il.Emit(OpCodes.Ldloc, Scratch2);
+        _il.Emit(OpCodes.Sub);
+        Set(a);
+    }
+
+    private void Switch(int a, int[] table)
+    {
+        Get(a);
+        Constant((ulong)table.Length);
+        _il.Emit(OpCodes.Bge_Un, LabelAt(table[^1]));
+        Get(a);
+        _il.Emit(OpCodes.Conv_U4);
+        _il.Emit(OpCodes.Switch, Array.ConvertAll(table, LabelAt));
+        _il.Emit(OpCodes.Br, LabelAt(table[^1]));
     }
 
     private void Branch(OpCode branch, int a, int b, ulong word)
@@ -606,13 +688,13 @@ internal sealed partial class FunctionEmitter
         Get(b);
         _il.Emit(OpCodes.Clt_Un);
         _il.Emit(OpCodes.Conv_U8);
-        _il.Emit(OpCodes.Stloc, _status);
+        _il.Emit(OpCodes.Stloc, Scratch3);
         _il.Emit(OpCodes.Ldloc, Scratch);
-        _il.Emit(OpCodes.Ldloc, _status);
+        _il.Emit(OpCodes.Ldloc, Scratch3);
         _il.Emit(OpCodes.Add);
         _il.Emit(OpCodes.Stloc, Scratch);
         _il.Emit(OpCodes.Ldloc, Scratch);
-        _il.Emit(OpCodes.Ldloc, _status);
+        _il.Emit(OpCodes.Ldloc, Scratch3);
         _il.Emit(OpCodes.Blt_Un, TrapStub(TrapCode.Overflow));
         SetPair(a);
     }
@@ -713,7 +795,8 @@ internal sealed partial class FunctionEmitter
 
     // Leaves the heap offset in Scratch when the access lies in the heap and is aligned; else goes behind the code to the helper, which
     // knows DATA and the traps. One compare bounds it: offset = cell - (HeapAddress - imm) modulo 2^64 is below the mapped bytes
-    // only for a cell that is itself below 2^32, as long as imm is not beyond HeapAddress. Aligned and mapped in pages, it fits whole.
+    // only for a cell that is itself below 2^32, as long as imm is not beyond HeapAddress. Aligned and mapped in pages, it fits whole;
+    // bits that break the alignment are or'ed in at the top, so the same compare sees them.
     private bool Inside(ulong word, int b, uint imm, int size)
     {
         if (imm > MachineMemory.HeapAddress)
@@ -729,16 +812,16 @@ internal sealed partial class FunctionEmitter
         _il.Emit(OpCodes.Sub);
         _il.Emit(OpCodes.Stloc, Scratch);
         _il.Emit(OpCodes.Ldloc, Scratch);
-        _il.Emit(OpCodes.Ldloc, _mapped!);
-        _il.Emit(OpCodes.Bge_Un, slow);
         if (size > 1)
         {
             _il.Emit(OpCodes.Ldloc, Scratch);
-            Constant((ulong)size - 1);
-            _il.Emit(OpCodes.And);
-            _il.Emit(OpCodes.Brtrue, slow);
+            _il.Emit(OpCodes.Ldc_I4, 64 - System.Numerics.BitOperations.Log2((uint)size));
+            _il.Emit(OpCodes.Shl);
+            _il.Emit(OpCodes.Or);
         }
 
+        _il.Emit(OpCodes.Ldloc, _mapped!);
+        _il.Emit(OpCodes.Bge_Un, slow);
         return true;
     }
 

@@ -6,7 +6,8 @@
 //   gas        a local; charge words become compare and subtract, exactly as the interpreter meets them. Machine.Gas holds it
 //              where somebody else looks: calls, operations that charge, ends.
 //   traps      no exception, no throwing opcode: overflow is a compare, division is guarded. A trap jumps to a stub behind the
-//              code that loads (code, word index), then to the one shared tail.
+//              code, which leaves by a tail call of JitHelpers.Stop with gas, code and place. One shared tail instead would join as
+//              many paths as there are traps, and took the .NET compiler half as long again on functions near the caps.
 //   operations what is not simple goes through Operations.Table like the interpreter's, by pointer: the .NET compiler inlines none.
 //
 // A compiled function answers as SwitchLoop.Run does: 0 for RET, Machine.Halted, or a trap or revert code with Machine.Place set.
@@ -30,6 +31,8 @@ internal unsafe delegate int CompiledFunction(Machine machine, ulong* frame);
 
 internal sealed partial class FunctionEmitter
 {
+    private const int CodeInAnswer = -1;
+
     private readonly LoadedCode _code;
     private readonly DynamicMethod?[] _methods;
     private readonly int _function;
@@ -37,17 +40,17 @@ internal sealed partial class FunctionEmitter
     private readonly ILGenerator _il;
     private readonly LocalBuilder?[] _cells = new LocalBuilder?[Container.MaxCells];
     private readonly Label[] _labels;
-    private readonly List<(Label Label, ulong Status)> _stubs = [];
+    private readonly List<(Label Label, int Code, int Place)> _stubs = [];
     private readonly List<(Label Slow, Label Back, ulong Word, int At)> _slow = [];
     private readonly LocalBuilder _gas;
-    private readonly LocalBuilder _status;
     private readonly LocalBuilder _answer;
-    private readonly Label _tail;
     private readonly Label _exit;
     private LocalBuilder? _scratch;
     private LocalBuilder? _scratch2;
+    private LocalBuilder? _scratch3;
     private LocalBuilder? _mapped;
     private LocalBuilder? _heap;
+    private bool _calls;
     private int _at;
 
     private FunctionEmitter(LoadedCode code, int function, DynamicMethod?[] methods, DynamicMethod method)
@@ -60,9 +63,7 @@ internal sealed partial class FunctionEmitter
         _il = method.GetILGenerator(64 * code.WordsOf(function).Length);
         _labels = new Label[code.WordsOf(function).Length];
         _gas = _il.DeclareLocal(typeof(ulong));
-        _status = _il.DeclareLocal(typeof(ulong));
         _answer = _il.DeclareLocal(typeof(int));
-        _tail = _il.DefineLabel();
         _exit = _il.DefineLabel();
     }
 
@@ -86,12 +87,12 @@ internal sealed partial class FunctionEmitter
         {
             if (JitAdmission.IsBranch(word))
             {
-                int target = (int)(word >> 32) - _first;
-                if (!isTarget[target])
-                {
-                    isTarget[target] = true;
-                    _labels[target] = _il.DefineLabel();
-                }
+                Target((int)(word >> 32), isTarget);
+            }
+
+            if ((Opcode)(byte)word == Opcode.Switch)
+            {
+                Array.ForEach(_code.Tables[(int)(word >> 32)], target => Target(target, isTarget));
             }
         }
 
@@ -123,29 +124,27 @@ internal sealed partial class FunctionEmitter
         }
 
         SlowPaths();
-        foreach ((Label label, ulong status) in _stubs)
+        foreach ((Label label, int code, int place) in _stubs)
         {
             _il.MarkLabel(label);
-            Constant(status);
-            _il.Emit(OpCodes.Stloc, _status);
-            _il.Emit(OpCodes.Br, _tail);
+            Stop(code, place);
         }
 
-        // the tail: status = code << 32 | place
-        _il.MarkLabel(_tail);
-        StoreGas();
-        _il.Emit(OpCodes.Ldarg_0);
-        _il.Emit(OpCodes.Ldloc, _status);
-        _il.Emit(OpCodes.Conv_I4);
-        _il.Emit(OpCodes.Stfld, MachineMembers.Place);
-        _il.Emit(OpCodes.Ldloc, _status);
-        _il.Emit(OpCodes.Ldc_I4, 32);
-        _il.Emit(OpCodes.Shr_Un);
-        _il.Emit(OpCodes.Conv_I4);
-        _il.Emit(OpCodes.Stloc, _answer);
-        _il.MarkLabel(_exit);                               // a callee's end comes here: it has set gas and place
-        _il.Emit(OpCodes.Ldloc, _answer);
-        _il.Emit(OpCodes.Ret);
+        if (_calls)
+        {
+            _il.MarkLabel(_exit);                           // a callee ended the run: it has set gas and place
+            _il.Emit(OpCodes.Ldloc, _answer);
+            _il.Emit(OpCodes.Ret);
+        }
+    }
+
+    private void Target(int word, bool[] isTarget)
+    {
+        if (!isTarget[word - _first])
+        {
+            isTarget[word - _first] = true;
+            _labels[word - _first] = _il.DefineLabel();
+        }
     }
 
     private void Charge(uint gas)
@@ -167,6 +166,7 @@ internal sealed partial class FunctionEmitter
     private void Call(int window, int function)
     {
         FunctionHeader callee = _code.Functions[function];
+        _calls = true;
         StoreCells(window, callee.Args);
         StoreGas();
         _il.Emit(OpCodes.Ldarg_0);
@@ -194,11 +194,12 @@ internal sealed partial class FunctionEmitter
     {
         OpcodeInfo info = OpcodeTable.Get((Opcode)(byte)word);
         bool charges = info.Variable.Length > 0;
-        foreach (Operand operand in info.Operands)
+        (UInt128 reads, UInt128 writes) = JitAdmission.Uses(_code, _function, word);
+        for (int cell = 0; cell < Container.MaxCells; cell++)
         {
-            if (operand.Kind is OperandKind.Source or OperandKind.SourcePair or OperandKind.SourceQuad or OperandKind.Update)
+            if (((reads >> cell) & 1) != 0)
             {
-                StoreCells((int)operand.Read(word), JitAdmission.WidthOf(operand.Kind));
+                StoreCells(cell, 1);
             }
         }
 
@@ -217,14 +218,17 @@ internal sealed partial class FunctionEmitter
             LoadMemory();
         }
 
-        foreach (Operand operand in info.Operands)
+        for (int cell = 0; cell < Container.MaxCells; cell++)
         {
-            if (operand.Kind is OperandKind.Dest or OperandKind.DestPair or OperandKind.DestQuad or OperandKind.Update)
+            if (((writes >> cell) & 1) != 0)
             {
-                LoadCells((int)operand.Read(word), JitAdmission.WidthOf(operand.Kind));
+                LoadCells(cell, 1);
             }
         }
     }
+
+    /// <summary>Is it a load or a store with a fast way and a slow one?</summary>
+    internal static bool IsMemory(Opcode opcode) => opcode is >= Opcode.Ld1 and <= Opcode.St8;
 
     private unsafe void CallOperation(Opcode opcode)
     {
@@ -237,41 +241,53 @@ internal sealed partial class FunctionEmitter
     // On the stack: a trap code. Goes on when it is None.
     private void TrapIfAny(bool charged)
     {
-        Label fine = _il.DefineLabel();
-        _il.Emit(OpCodes.Conv_U8);
-        _il.Emit(OpCodes.Stloc, _status);
+        _il.Emit(OpCodes.Stloc, _answer);
         if (charged)
         {
             LoadGas();
         }
 
-        _il.Emit(OpCodes.Ldloc, _status);
-        _il.Emit(OpCodes.Brfalse, fine);
-        _il.Emit(OpCodes.Ldloc, _status);
-        _il.Emit(OpCodes.Ldc_I4, 32);
-        _il.Emit(OpCodes.Shl);
-        Constant((ulong)_at);
-        _il.Emit(OpCodes.Or);
-        _il.Emit(OpCodes.Stloc, _status);
-        _il.Emit(OpCodes.Br, _tail);
-        _il.MarkLabel(fine);
+        _il.Emit(OpCodes.Ldloc, _answer);
+        _il.Emit(OpCodes.Brtrue, Stub(CodeInAnswer));
     }
 
-    private Label TrapStub(TrapCode code) => Stub(((ulong)code << 32) | (uint)_at);
+    private Label TrapStub(TrapCode code) => Stub((int)code);
 
-    private Label Stub(ulong status)
+    // A label behind the code that ends the run at this instruction.
+    private Label Stub(int code)
     {
-        if (_stubs.Count > 0 && _stubs[^1].Status == status)
+        if (_stubs.Count > 0 && (_stubs[^1].Code, _stubs[^1].Place) == (code, _at))
         {
             return _stubs[^1].Label;
         }
 
         Label label = _il.DefineLabel();
-        _stubs.Add((label, status));
+        _stubs.Add((label, code, _at));
         return label;
     }
 
-    private Label LabelOf(ulong word) => _labels[(int)(word >> 32) - _first];
+    private void Stop(int code, int place)
+    {
+        _il.Emit(OpCodes.Ldarg_0);
+        _il.Emit(OpCodes.Ldloc, _gas);
+        if (code == CodeInAnswer)
+        {
+            _il.Emit(OpCodes.Ldloc, _answer);
+        }
+        else
+        {
+            _il.Emit(OpCodes.Ldc_I4, code);
+        }
+
+        _il.Emit(OpCodes.Ldc_I4, place);
+        _il.Emit(OpCodes.Tailcall);
+        _il.Emit(OpCodes.Call, MachineMembers.Stop);
+        _il.Emit(OpCodes.Ret);
+    }
+
+    private Label LabelOf(ulong word) => LabelAt((int)(word >> 32));
+
+    private Label LabelAt(int word) => _labels[word - _first];
 
     private void Get(int cell) => _il.Emit(OpCodes.Ldloc, Cell(cell));
 
@@ -282,6 +298,8 @@ internal sealed partial class FunctionEmitter
     private LocalBuilder Scratch => _scratch ??= _il.DeclareLocal(typeof(ulong));
 
     private LocalBuilder Scratch2 => _scratch2 ??= _il.DeclareLocal(typeof(ulong));
+
+    private LocalBuilder Scratch3 => _scratch3 ??= _il.DeclareLocal(typeof(ulong));
 
     private void Constant(ulong value)
     {
@@ -344,7 +362,7 @@ internal sealed partial class FunctionEmitter
     {
         foreach (ulong word in words)
         {
-            if ((Opcode)(byte)word is >= Opcode.Ld1 and <= Opcode.St8)
+            if (IsMemory((Opcode)(byte)word))
             {
                 return true;
             }

@@ -30,6 +30,9 @@ public enum JitRefusal : byte
     /// <summary>Loops nest deeper than the cap.</summary>
     LoopsTooDeep,
 
+    /// <summary>A function makes the .NET compiler more blocks and calls than the cap; see <see cref="JitAdmission.Weight"/>.</summary>
+    TooHeavy,
+
     /// <summary>More cells are live at one place than the cap.</summary>
     TooManyLiveCells,
 
@@ -51,88 +54,76 @@ public enum JitRefusal : byte
 /// <param name="MaxBlocks">Basic blocks of a function.</param>
 /// <param name="MaxLoopDepth">Loops around an instruction.</param>
 /// <param name="MaxLiveCells">Cells that hold something still needed, at any one place.</param>
+/// <param name="MaxWeight">Weight of a function; see <see cref="JitAdmission.Weight"/>.</param>
 /// <param name="MaxProgramInstructions">Instructions of all functions of a program together.</param>
-internal sealed record JitCaps(int MaxInstructions, int MaxBlocks, int MaxLoopDepth, int MaxLiveCells, int MaxProgramInstructions)
+internal sealed record JitCaps(int MaxInstructions, int MaxBlocks, int MaxLoopDepth, int MaxLiveCells, int MaxWeight, int MaxProgramInstructions)
 {
     /// <summary>The caps of a node.</summary>
-    public static JitCaps Default { get; } = new(512, 128, 6, 64, 16_384);
+    public static JitCaps Default { get; } = new(512, 128, 6, 64, 768, 16_384);
 }
 
 internal static class JitAdmission
 {
-    /// <summary>What the caps say about one function of a verified program.</summary>
-    /// <param name="words">The function's words with charge words, targets absolute.</param>
-    /// <param name="first">Index of the first of them in the program.</param>
-    public static JitRefusal Check(LoadedCode code, ReadOnlySpan<ulong> words, int first, int function, JitCaps caps)
+    /// <summary>What the caps say about one function.</summary>
+    public static JitRefusal Check(LoadedCode code, int function, JitCaps caps)
     {
-        int blocks = 0;
-        foreach (ulong word in words)
-        {
-            if (IsUnknown((Opcode)(byte)word))
-            {
-                return JitRefusal.UnknownOpcode;
-            }
-
-            blocks += (byte)word == LoadedCode.ChargeByte ? 1 : 0;
-        }
-
-        if (words.Length - blocks > caps.MaxInstructions)
-        {
-            return JitRefusal.TooManyInstructions;
-        }
-
-        if (blocks > caps.MaxBlocks)
-        {
-            return JitRefusal.TooManyBlocks;
-        }
-
-        if (LoopDepth(words, first) > caps.MaxLoopDepth)
-        {
-            return JitRefusal.LoopsTooDeep;
-        }
-
-        return LiveCells(code, words, first, function) > caps.MaxLiveCells ? JitRefusal.TooManyLiveCells : JitRefusal.None;
+        FunctionShape shape = code.Program.Functions[function];
+        return shape.Instructions > caps.MaxInstructions ? JitRefusal.TooManyInstructions
+            : shape.Blocks > caps.MaxBlocks ? JitRefusal.TooManyBlocks
+            : shape.LoopDepth > caps.MaxLoopDepth ? JitRefusal.LoopsTooDeep
+            : Unknown(code, function) ? JitRefusal.UnknownOpcode
+            : Weight(code, function) > caps.MaxWeight ? JitRefusal.TooHeavy
+            : LiveCells(code, function) > caps.MaxLiveCells ? JitRefusal.TooManyLiveCells
+            : JitRefusal.None;
     }
 
-    // newer than the emitter
-    private static bool IsUnknown(Opcode opcode) => opcode is Opcode.Switch or Opcode.Xcall or Opcode.Mulsh or Opcode.Divsh
-        or (>= Opcode.Fadd and <= Opcode.Feq) or Opcode.Mcmp or Opcode.Sldx or Opcode.Sstx or Opcode.Pos2 or Opcode.Pos2p or Opcode.Edver;
-
-    /// <summary>Most loops around one instruction. Branches back go to a LOOP and loops nest, so opens and ends pair like brackets.</summary>
-    internal static int LoopDepth(ReadOnlySpan<ulong> words, int first)
+    // a later fork's opcode that neither the emitter nor the operations know yet
+    private static bool Unknown(LoadedCode code, int function)
     {
-        int[] end = new int[words.Length];                  // at a loop's charge word: its last branch back
-        for (int at = 0; at < words.Length; at++)
+        foreach (ulong word in code.WordsOf(function))
         {
-            if (IsBranch(words[at]) && Target(words[at]) - first is int target && target <= at)
+            if ((byte)word != LoadedCode.ChargeByte && !FunctionEmitter.IsSimple((Opcode)(byte)word) && !Operations.Has((Opcode)(byte)word))
             {
-                end[target] = at;
+                return true;
             }
         }
 
-        Span<int> open = stackalloc int[VerifierLimits.MaxLoopDepth + 1];
-        int depth = 0;
-        int deepest = 0;
-        for (int at = 0; at < words.Length; at++)
+        return false;
+    }
+
+    /// <summary>
+    /// What the .NET compiler makes of a function beyond its instructions: its time grows faster than linearly with the blocks it sees,
+    /// and a trap, a branch and a charge are one each. In halves of such a block: an operation is one and a call, a load or store is one
+    /// with a slow way that calls and comes back. Weights and cap keep JitShapes below 30 us per instruction.
+    /// </summary>
+    internal static int Weight(LoadedCode code, int function)
+    {
+        int weight = 0;
+        foreach (ulong word in code.WordsOf(function))
         {
-            while (depth > 0 && open[depth - 1] < at)
+            if ((byte)word == LoadedCode.ChargeByte)
             {
-                depth--;
+                weight += 2;
+                continue;
             }
 
-            if (end[at] > 0)
-            {
-                open[depth++] = end[at];
-                deepest = Math.Max(deepest, depth);
-            }
+            OpcodeInfo info = OpcodeTable.Get((Opcode)(byte)word);
+            weight += FunctionEmitter.IsMemory(info.Opcode) ? 8
+                : !FunctionEmitter.IsSimple(info.Opcode) ? 3
+                : info.Opcode == Opcode.Switch ? 2 * code.Tables[Target(word)].Length
+                : info.Opcode is Opcode.Sdiv or Opcode.Smod or Opcode.Dadd ? 4
+                : info.Traps.Length > 0 || info.Flow != Flow.Next ? 2
+                : 0;
         }
 
-        return deepest;
+        return weight;
     }
 
     /// <summary>An upper bound of the cells that are live at any one place. One pass suffices: what lives across a branch back is what its LOOP names.</summary>
-    internal static int LiveCells(LoadedCode code, ReadOnlySpan<ulong> words, int first, int function)
+    internal static int LiveCells(LoadedCode code, int function)
     {
+        ReadOnlySpan<ulong> words = code.WordsOf(function);
+        int first = code.Starts[function];
         UInt128[] live = new UInt128[words.Length + 1];
         int most = 0;
         for (int at = words.Length - 1; at >= 0; at--)
@@ -144,16 +135,26 @@ internal static class JitAdmission
                 continue;
             }
 
-            OpcodeInfo info = OpcodeTable.Get((Opcode)(byte)word);
-            UInt128 after = info.Flow is Flow.Jump or Flow.End ? 0 : live[at + 1];
+            Flow flow = OpcodeTable.Get((Opcode)(byte)word).Flow;
+            UInt128 after = flow is Flow.Jump or Flow.Switch or Flow.End ? 0 : live[at + 1];
             if (IsBranch(word))
             {
                 int target = Target(word) - first;
                 int loop = (byte)words[target] == LoadedCode.ChargeByte ? target + 1 : target;
-                after |= target > at ? live[target] : Prefix((byte)(words[loop] >> 8));
+                after |= target > at ? live[target] : Uses(code, function, words[loop]).Reads;
             }
 
-            (UInt128 reads, UInt128 writes) = Uses(code, info, word, function);
+            for (int i = 0; flow == Flow.Switch && i < code.Tables[Target(word)].Length; i++)
+            {
+                after |= live[code.Tables[Target(word)][i] - first];
+            }
+
+            (UInt128 reads, UInt128 writes) = Uses(code, function, word);
+            if ((Opcode)(byte)word == Opcode.Loop)
+            {
+                (reads, writes) = (0, 0);                   // LOOP names what may live, and does nothing to it
+            }
+
             most = Math.Max(most, Count(after | writes));
             live[at] = (after & ~writes) | reads;
             most = Math.Max(most, Count(live[at]));
@@ -162,48 +163,23 @@ internal static class JitAdmission
         return most;
     }
 
-    private static (UInt128 Reads, UInt128 Writes) Uses(LoadedCode code, OpcodeInfo info, ulong word, int function)
+    /// <summary>The cells that an instruction reads and those that it writes, as the verifier has it; what it updates is among both.</summary>
+    internal static (UInt128 Reads, UInt128 Writes) Uses(LoadedCode code, int function, ulong word)
     {
-        UInt128 reads = info.Opcode == Opcode.Ret ? Prefix(code.Functions[function].Rets) : 0;
-        UInt128 writes = 0;
+        Container container = code.Program.Container;
+        OpcodeInfo info = OpcodeTable.Get((Opcode)(byte)word);
+        UInt128 reads = CellCheck.Reads(container, container.Functions[function], info, word).Defined;
+        UInt128 writes = CellCheck.After(container, info, word, default).Defined;
         foreach (Operand operand in info.Operands)
         {
-            int value = (int)operand.Read(word);
-            switch (operand.Kind)
+            if (operand.Kind == OperandKind.UpdateFelts)
             {
-                case OperandKind.Source:
-                case OperandKind.SourcePair:
-                case OperandKind.SourceQuad:
-                    reads |= Run(value, WidthOf(operand.Kind));
-                    break;
-                case OperandKind.Dest:
-                case OperandKind.DestPair:
-                case OperandKind.DestQuad:
-                    writes |= Run(value, WidthOf(operand.Kind));
-                    break;
-                case OperandKind.Update:
-                    reads |= Run(value, 1);
-                    break;
-                case OperandKind.Window:
-                    FunctionHeader callee = code.Functions[(int)(word >> 32)];
-                    reads |= Run(value, callee.Args);
-                    writes |= Run(value, callee.Rets);
-                    break;
-                default:
-                    break;
+                writes |= (UInt128)0xFF << (int)operand.Read(word);
             }
         }
 
         return (reads, writes);
     }
-
-    /// <summary>Cells of a cell operand: 1, 2 or 4.</summary>
-    internal static int WidthOf(OperandKind kind) => kind switch
-    {
-        OperandKind.DestPair or OperandKind.SourcePair => 2,
-        OperandKind.DestQuad or OperandKind.SourceQuad => 4,
-        _ => 1,
-    };
 
     /// <summary>Is it a word whose immediate is a target?</summary>
     internal static bool IsBranch(ulong word) =>
@@ -212,8 +188,4 @@ internal static class JitAdmission
     private static int Target(ulong word) => (int)(word >> 32);
 
     private static int Count(UInt128 cells) => BitOperations.PopCount((ulong)cells) + BitOperations.PopCount((ulong)(cells >> 64));
-
-    private static UInt128 Prefix(int cells) => cells >= 128 ? UInt128.MaxValue : (UInt128.One << cells) - 1;
-
-    private static UInt128 Run(int first, int cells) => Prefix(cells) << first;
 }

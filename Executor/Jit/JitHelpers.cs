@@ -10,10 +10,19 @@ namespace ParallelVm.Executor.Jit;
 
 internal static class JitHelpers
 {
-    /// <summary>Revert code of an ABORT, shifted left by 32 or'ed with the place.</summary>
+    /// <summary>Ends a compiled function and with it the run.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]
-    public static ulong AbortStatus(ulong value, int place) =>
-        (Math.Min(Math.Min(value, ushort.MaxValue) + (ulong)TrapCode.UserBase, ushort.MaxValue) << 32) | (uint)place;
+    public static int Stop(Machine machine, ulong gas, int code, int place)
+    {
+        machine.Gas = gas;
+        machine.Place = place;
+        return code;
+    }
+
+    /// <summary>Revert code of an ABORT.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public static int AbortCode(ulong value) =>
+        (int)Math.Min(Math.Min(value, ushort.MaxValue) + (ulong)TrapCode.UserBase, ushort.MaxValue);
 
     /// <summary>SLD8: the immediate holds slot and offset.</summary>
     [MethodImpl(MethodImplOptions.NoInlining)]

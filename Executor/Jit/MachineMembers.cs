@@ -20,17 +20,17 @@ internal static class MachineMembers
     /// <summary>Gas that is left.</summary>
     public static FieldInfo Gas { get; } = Field(nameof(Machine.Gas));
 
-    /// <summary>Where a run stopped.</summary>
-    public static FieldInfo Place { get; } = Field(nameof(Machine.Place));
-
     /// <summary>First byte of the heap; moves when the heap grows.</summary>
     public static FieldInfo Heap { get; } = Field(nameof(Machine.Heap));
 
     /// <summary>Mapped bytes of the heap.</summary>
     public static FieldInfo Mapped { get; } = Field(nameof(Machine.Mapped));
 
-    /// <summary>Status of an ABORT.</summary>
-    public static MethodInfo AbortStatus { get; } = Method(typeof(JitHelpers), nameof(JitHelpers.AbortStatus));
+    /// <summary>The end of a run.</summary>
+    public static MethodInfo Stop { get; } = Method(typeof(JitHelpers), nameof(JitHelpers.Stop));
+
+    /// <summary>Code of an ABORT.</summary>
+    public static MethodInfo AbortCode { get; } = Method(typeof(JitHelpers), nameof(JitHelpers.AbortCode));
 
     /// <summary>SLD8.</summary>
     public static MethodInfo SlotWord { get; } = Method(typeof(JitHelpers), nameof(JitHelpers.SlotWord));

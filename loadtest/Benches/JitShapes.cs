@@ -91,7 +91,18 @@ internal sealed class JitShapes
         Emit(Opcode.Mgrow, Address, One);
         for (uint cell = Counter; cell < _cells; cell++)
         {
-            Emit(Opcode.Ldi, cell, cell < FirstFree ? 3 : (uint)_random.Next(1_000));
+            if (cell < FirstFree)
+            {
+                Emit(Opcode.Ldi, cell, 3);
+            }
+            else if (cell == FirstFree)
+            {
+                Emit(Opcode.Sld8, cell, 0, 0);              // a number that no compiler knows
+            }
+            else
+            {
+                Emit(Opcode.Addi, cell, cell - 1, (uint)_random.Next(1_000));
+            }
         }
 
         switch (shape)
@@ -127,7 +138,7 @@ internal sealed class JitShapes
                 Fill(Operation);
                 break;
             case "exchange":
-                Emit(Opcode.Loop, _cells);
+                Emit(Opcode.Loop, _cells, 0, 0);
                 int head = _code.Count - 1;
                 Fill(() => Emit(Opcode.Swp, Cell(), Cell()), 3);
                 Emit(Opcode.Subi, Counter, Counter, 1);
@@ -138,6 +149,11 @@ internal sealed class JitShapes
                 break;
         }
 
+        for (uint cell = FirstFree; cell < _cells - 1; cell++)
+        {
+            Emit(Opcode.Xor, _cells - 1, _cells - 1, cell);         // no cell is for nothing
+        }
+
         Emit(Opcode.Sst8, 0, 0, _cells - 1);
         Emit(Opcode.Halt);
     }
@@ -145,7 +161,7 @@ internal sealed class JitShapes
     // until the function has its length, but for what has still to come
     private void Fill(Action one, int left = 0)
     {
-        while (_code.Count < _length - left - 2)
+        while (_code.Count < _length - left - End)
         {
             one();
         }
@@ -171,7 +187,7 @@ internal sealed class JitShapes
     {
         List<int> open = [];
         int straight = Math.Max(1, (_length - _code.Count) / Math.Max(1, _blocks - 4));
-        for (int blocks = 1; _code.Count < _length - 3 && blocks + 2 < _blocks; blocks += 2)
+        for (int blocks = 1; _code.Count < _length - End - 1 && blocks + 2 < _blocks; blocks += 2)
         {
             for (int i = open.Count - 1; i >= 0; i--)
             {
@@ -182,7 +198,7 @@ internal sealed class JitShapes
                 }
             }
 
-            for (int i = 0; i < straight && _code.Count < _length - 3; i++)
+            for (int i = 0; i < straight && _code.Count < _length - End - 1; i++)
             {
                 Simple();
             }
@@ -197,7 +213,7 @@ internal sealed class JitShapes
 
     private void SwitchStorm()
     {
-        while (_code.Count < _length - 40 && Leaders() + 18 < _blocks)
+        while (_code.Count < _length - End - 38 && Leaders() + 18 < _blocks)
         {
             List<int> cases = [];
             for (int i = 0; i < 8; i++)
@@ -224,7 +240,7 @@ internal sealed class JitShapes
 
     private void Loops()
     {
-        while (_code.Count < _length - 40 && Leaders() + 13 < _blocks)
+        while (_code.Count < _length - End - 38 && Leaders() + 13 < _blocks)
         {
             int depth = VerifierLimits.MaxLoopDepth;
             int[] heads = new int[depth];
@@ -232,7 +248,7 @@ internal sealed class JitShapes
             {
                 Emit(Opcode.Ldi, Counter + (uint)i, 2);
                 heads[i] = _code.Count;
-                Emit(Opcode.Loop, _cells);
+                Emit(Opcode.Loop, _cells, 0, 0);
                 Simple();
             }
 
@@ -250,10 +266,10 @@ internal sealed class JitShapes
     private void BackBranches()
     {
         int head = _code.Count;
-        Emit(Opcode.Loop, _cells);
+        Emit(Opcode.Loop, _cells, 0, 0);
         Emit(Opcode.Subi, Counter, Counter, 1);
         int straight = Math.Max(1, (_length - _code.Count) / Math.Max(1, _blocks - 4));
-        while (_code.Count < _length - straight - 4 && Leaders() + 3 < _blocks)
+        while (_code.Count < _length - straight - End - 2 && Leaders() + 3 < _blocks)
         {
             for (int i = 0; i < straight; i++)
             {
@@ -320,6 +336,8 @@ internal sealed class JitShapes
 
         return Array.FindAll(leaders, leader => leader).Length + 1;
     }
+
+    private int End => (int)(_cells - FirstFree) + 1;       // instructions after the shape
 
     private uint Cell() => FirstFree + (uint)_random.Next((int)(_cells - FirstFree));
 

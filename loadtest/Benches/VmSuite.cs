@@ -177,7 +177,7 @@ internal static class VmSuite
         double worst = 0;
         foreach (string shape in JitShapes.Names)
         {
-            foreach (int instructions in new[] { 128, caps.MaxInstructions })
+            foreach (int instructions in new[] { 128, LargestAdmitted(shape, caps) })
             {
                 double least = double.MaxValue;
                 for (int i = 0; i < ShapeTries; i++)
@@ -192,6 +192,27 @@ internal static class VmSuite
         }
 
         return worst;
+    }
+
+    private static int LargestAdmitted(string shape, JitCaps caps)
+    {
+        int instructions = caps.MaxInstructions;
+        while (true)
+        {
+            bool isAdmitted = true;
+            for (ulong seed = 0; seed < ShapeTries; seed++)
+            {
+                LoadedCode code = Verify(JitShapes.Draw(shape, seed, instructions, caps.MaxBlocks, caps.MaxLiveCells).Encode()).CodeFor(ForkRules.Launch);
+                isAdmitted &= JitAdmission.Check(code, 0, caps) == JitRefusal.None;
+            }
+
+            if (isAdmitted)
+            {
+                return instructions;
+            }
+
+            instructions -= 16;
+        }
     }
 
     private static double Compile(Container container, JitCaps caps, out int functions)

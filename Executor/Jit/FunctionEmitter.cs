@@ -7,7 +7,7 @@
 //              where somebody else looks: calls, operations that charge, ends.
 //   traps      no exception, no throwing opcode: overflow is a compare, division is guarded. A trap jumps to a stub behind the
 //              code, which leaves by a tail call of JitHelpers.Stop with gas, code and place. One shared tail instead would join as
-//              many paths as there are traps, and took the .NET compiler half as long again on functions near the caps.
+//              many paths as there are traps, and takes the .NET compiler longer on functions near the caps.
 //   operations what is not simple goes through Operations.Table like the interpreter's, by pointer: the .NET compiler inlines none.
 //
 // A compiled function answers as SwitchLoop.Run does: 0 for RET, Machine.Halted, or a trap or revert code with Machine.Place set.

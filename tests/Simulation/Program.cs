@@ -88,7 +88,7 @@ static string Simulate(ulong seed, int heights, string folder)
         new(world.Genesis, time, Path.Combine(folder, "2"), 5),
     ];
     Mutator hostile = new([world.NextTransaction(new SeededRandom(seed), time.NowMs)], Transaction.MaxBytes + 8);
-    (int transactions, int failed, int siblings, int refused) = (0, 0, 0, 0);
+    (int transactions, int failed, int siblings, int refused, int changes, int calls) = (0, 0, 0, 0, 0, 0);
     try
     {
         for (int height = 1; height <= heights; height++)
@@ -110,6 +110,7 @@ static string Simulate(ulong seed, int heights, string folder)
             siblings += candidates.Count - 1;
             transactions += accepted.Transactions.Length;
             failed += CountFailed(nodes[0].Chain, accepted.Id);
+            CountPrograms(nodes[0].Chain, accepted, ref changes, ref calls);
             Disturb(nodes, random);
             Agree(nodes, accepted);
         }
@@ -117,7 +118,7 @@ static string Simulate(ulong seed, int heights, string folder)
         int crashes = nodes[0].Crashes + nodes[1].Crashes + nodes[2].Crashes;
         Block tip = nodes[0].Chain.LastAccepted;
         return $"seed {seed}: height {tip.Header.Height}, {transactions} transactions, {failed} failed, {refused} refused, "
-            + $"{siblings} siblings rejected, {crashes} crashes, root {tip.Header.StateRoot}";
+            + $"{changes} programs deployed or changed, {calls} calls of them, {siblings} siblings rejected, {crashes} crashes, root {tip.Header.StateRoot}";
     }
     finally
     {
@@ -217,6 +218,29 @@ static int CountFailed(ChainService chain, BlockId id)
     }
 
     return failed;
+}
+
+// Successful changes of programs, and successful calls of programs that did not come with genesis.
+static void CountPrograms(ChainService chain, Block block, ref int changes, ref int calls)
+{
+    if (!chain.TryGetReceipts(block.Id, out Receipt[]? receipts))
+    {
+        return;
+    }
+
+    for (int i = 0; i < receipts.Length; i++)
+    {
+        Transaction transaction = block.Transactions[i];
+        bool isSystem = transaction.Programs[0] == ProgramId.System;
+        if (receipts[i].Succeeded && isSystem)
+        {
+            changes += transaction.Selector == (uint)SystemEntry.Publish ? 0 : 1;
+        }
+        else if (receipts[i].Succeeded && !World.IsOfGenesis(transaction.Programs[0]))
+        {
+            calls++;
+        }
+    }
 }
 
 static void Require(bool holds, string law)

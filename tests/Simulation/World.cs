@@ -1,4 +1,6 @@
-// The simulated chain's accounts and programs, and what its users do: transfers, swaps, counters, and mistakes of every kind.
+// The simulated chain's accounts and programs, and what its users do: transfers, swaps, counters, programs that they publish, deploy,
+// upgrade, freeze and call, and mistakes of every kind. Users do not look at the state, so many of these come too early, too
+// late, or from the wrong hand.
 
 using System;
 using System.Collections.Generic;
@@ -17,6 +19,11 @@ internal sealed class World
     private static readonly ProgramId Counter = new(new Bytes32(0, 0, 0, 0x102));
     private static readonly Bytes32 AssetA = new(1, 1, 1, 1);
     private static readonly Bytes32 AssetB = new(2, 2, 2, 2);
+
+    // programs that differ in what one call adds, so that whoever runs the wrong one gets another root
+    private static readonly byte[][] Steppers = [Stepper(3), Stepper(5), Stepper(7)];
+    private static readonly byte[] NoProgram = [1, 2, 3];
+    private const int DeployerCount = 3;
 
     private readonly SigningKey[] _accounts = new SigningKey[AccountCount];
     private readonly LocalKey _pool = AmmLayout.PoolKey(AssetA, AssetB);
@@ -57,9 +64,17 @@ internal sealed class World
 
     public Genesis Genesis { get; }
 
+    /// <summary>Whether the program was there from the start.</summary>
+    public static bool IsOfGenesis(ProgramId program) => program == ProgramId.Native || program == Amm || program == Counter;
+
     /// <summary>A signed transaction; about a third of them fail when they run, and some are refused before.</summary>
     public byte[] NextTransaction(SeededRandom random, ulong nowMs)
     {
+        if (random.Chance(1, 4))
+        {
+            return NextOfPrograms(random, nowMs);
+        }
+
         SigningKey sender = _accounts[random.Next(AccountCount)];
         SigningKey other = _accounts[random.Next(AccountCount)];
         (ProgramId program, ProgramCall call) = random.Next(6) switch
@@ -71,13 +86,7 @@ internal sealed class World
             4 => (Amm, AmmCalls.RemoveLiquidity(sender.PublicKey, _pool, AssetA, AssetB, (ulong)random.Next(9_000), 0, 0)),
             _ => (Counter, random.Chance(1, 2) ? CounterCalls.Increment(_pool) : CounterCalls.IncrementAdd(_pool)),
         };
-        TransactionBuilder builder = new(Genesis.ChainId)
-        {
-            ExpiryMs = nowMs + 1 + (ulong)random.Next(50_000),
-            GasLimit = random.Chance(1, 6) ? (ulong)(25_000 + random.Next(5_000)) : 200_000,
-            MaxPrice = 1 + (ulong)random.Next(4),
-            Tip = (ulong)random.Next(3),
-        };
+        TransactionBuilder builder = Priced(random, nowMs);
         builder.Call(program, call.Selector, call.Arguments);
         foreach (SlotBinding slot in call.Slots)
         {
@@ -87,6 +96,44 @@ internal sealed class World
 
         return builder.Sign(sender).Bytes.ToArray();
     }
+
+    // A few deployers and salts, so that one's deployments, upgrades and calls meet.
+    private byte[] NextOfPrograms(SeededRandom random, ulong nowMs)
+    {
+        SigningKey owner = _accounts[random.Next(DeployerCount)];
+        SigningKey sender = random.Chance(1, 10) ? _accounts[random.Next(AccountCount)] : owner;
+        Bytes32 salt = new(0, 0, 0, (ulong)random.Next(2));
+        ProgramId program = ProgramRecord.IdOf(owner.PublicKey, salt);
+        byte[] code = random.Chance(1, 20) ? NoProgram : Steppers[random.Next(Steppers.Length)];
+        TransactionBuilder builder = Priced(random, nowMs);
+        builder = random.Next(16) switch
+        {
+            0 or 1 => SystemCalls.Publish(builder, code, 0),
+            2 or 3 => SystemCalls.Deploy(builder, sender.PublicKey, salt, sender.PublicKey, code),
+            4 or 5 or 6 => SystemCalls.Upgrade(builder, program, Blake3.Hash(Steppers[random.Next(Steppers.Length)]), code),
+            7 => SystemCalls.SetAuthority(builder, program, _accounts[random.Next(DeployerCount)].PublicKey),
+            8 when random.Chance(1, 10) => SystemCalls.Freeze(builder, program),
+            _ => builder.Call(program, CounterCalls.IncrementSelector, []).Slot(program, _pool, AccessLists.AccessMode.Write),
+        };
+        return builder.Sign(sender).Bytes.ToArray();
+    }
+
+    private TransactionBuilder Priced(SeededRandom random, ulong nowMs) => new(Genesis.ChainId)
+    {
+        ExpiryMs = nowMs + 1 + (ulong)random.Next(50_000),
+        GasLimit = random.Chance(1, 6) ? (ulong)(25_000 + random.Next(5_000)) : 200_000,
+        MaxPrice = 1 + (ulong)random.Next(4),
+        Tip = (ulong)random.Next(3),
+    };
+
+    private static byte[] Stepper(int step) =>
+        Assembler.TryAssemble(
+            $".entry main selector {CounterCalls.IncrementSelector}\n.slot counter Write\n.func main cells 2\n sld8 r0, counter, 0\n ldi r1, {step}\n"
+            + " add r0, r0, r1\n sst8 counter, 0, r0\n ldi r1, 0\n sst8 counter, 8, r1\n halt\n",
+            out byte[] container,
+            out Refusal refusal)
+            ? container
+            : throw new InvariantException(refusal.ToString());
 
     private static UInt128 AmountOf(SeededRandom random) =>
         random.Chance(1, 8) ? (UInt128)random.NextU64() << 32 : (UInt128)random.Next(1_000_000);

@@ -3,9 +3,9 @@
 //   accepted (FASTER) <- B5 <- B6        Read asks the newest diff first, FASTER last
 //                          \- B6'        siblings share B5 and do not see each other
 //
-// When a block is accepted, its diff goes to FASTER and its view becomes the base that the views on top of it end in.
-// What stood beside it, and the base before it, would now read a mixture of two states: they are dead, and using one
-// is a defect of the caller.
+// When a block is accepted, its view becomes the one that views on top of it must pass through. Its diff stays until the
+// applier has brought it into FASTER. What stood beside it, and the accepted view before it, would now read a mixture
+// of two states: they are dead, and using one is a defect of the caller.
 //
 // Cost: Read is one binary search per processing ancestor. Apply is one tree update.   Threading: one caller at a time.
 
@@ -56,6 +56,7 @@ internal sealed class BlockView : IStateView
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(target.Length, StateLimits.MaxRecordBytes);
         RequireAlive();
+        _store.ReleaseApplied();
         for (BlockView view = this; view._diff is { } diff; view = view.Parent!)
         {
             int index = diff.IndexOf(key);
@@ -86,17 +87,18 @@ internal sealed class BlockView : IStateView
         Parent = null;
     }
 
-    /// <summary>Walks to the base once per acceptance.</summary>
+    /// <summary>Walks to the accepted view once per acceptance.</summary>
     /// <exception cref="InvariantException">The view does not stand on the accepted state.</exception>
     private void RequireAlive()
     {
+        _store.RequireUsable();
         if (_aliveAt == _store.Acceptances)
         {
             return;
         }
 
         BlockView bottom = this;
-        while (bottom.Parent is { } parent)
+        while (!ReferenceEquals(bottom, _store.Base) && bottom.Parent is { } parent)
         {
             bottom = parent;
         }

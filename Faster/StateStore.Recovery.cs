@@ -15,7 +15,7 @@ public sealed partial class StateStore
     private const string LogFolderName = "blocks";
 
     /// <summary>What recovery starts from.</summary>
-    private readonly record struct Recovered(FasterTable Table, uint TableNumber, MerkleTree Tree, BlockRecord? Last);
+    private readonly record struct Recovered(StateTable Table, uint TableNumber, MerkleTree Tree, BlockRecord? Last);
 
     /// <summary>Opens or creates the store of a folder. Blocks newer than its checkpoint wait in <see cref="TryNextReplay"/>.</summary>
     /// <exception cref="StateStoreException">The folder cannot be used (700), is in use (701), belongs to another chain (702) or
@@ -25,19 +25,34 @@ public sealed partial class StateStore
         ArgumentNullException.ThrowIfNull(options);
         IDisposable held = TakeLock(options);
         BlockLog? log = null;
-        FasterTable? table = null;
+        StateTable? table = null;
+        HistoryLog? history = null;
+        DeviceQueue? queue = null;
         bool opened = false;
         try
         {
             FolderIdentity identity = FolderIdentity.Establish(
                 options.Files, options.Folder, options.Hashing.Chain, options.LocalSalt, HoldsData(options));
             List<string> notes = [];
-            Checkpoints checkpoints = new(options, identity);
+            queue = options.AppliesInBackground ? new DeviceQueue() : null;
+            Checkpoints checkpoints = new(options, identity, queue);
+            Height? stepBack = UnfinishedStepBack(options, identity);
             bool anyDamaged = checkpoints.Load(notes);
+            if (stepBack is { } height)
+            {
+                checkpoints.ForgetAbove(height);
+            }
 
             BlockLogOptions logOptions = new(
                 options.Files, Path.Combine(options.Folder, LogFolderName), identity.Chain, identity.DeriveKey("log"), options.LogSegmentBytes);
             log = BlockLog.Open(logOptions, ScanFrom(options, checkpoints));
+            if (stepBack is { } target)
+            {
+                log.CutAfter(target);
+                ForgetStepBack(options);
+                notes.Add($"A step back to block {target}, which was under way when the process stopped, was finished.");
+            }
+
             if (log.TornBytes > 0)
             {
                 notes.Add($"{log.TornBytes} bytes of block {log.Next}, which was being written when the process stopped, were cut off.");
@@ -46,7 +61,8 @@ public sealed partial class StateStore
             RequireLogReaches(log, checkpoints);
             Recovered recovered = Recover(options, log, checkpoints, notes, anyDamaged);
             table = recovered.Table;
-            StateStore store = new(options, held, log, checkpoints, recovered, notes);
+            history = HistoryLog.Open(options.Files, options.Folder, identity.DeriveKey("history"), options.HistorySegmentBytes, recovered.Last?.Height, notes);
+            StateStore store = new(options, identity, held, log, checkpoints, history, recovered, queue, notes);
             opened = true;
             return store;
         }
@@ -59,6 +75,8 @@ public sealed partial class StateStore
             if (!opened)
             {
                 table?.Dispose();
+                history?.Dispose();
+                queue?.Dispose();
                 log?.Dispose();
                 held.Dispose();
             }
@@ -110,7 +128,7 @@ public sealed partial class StateStore
     {
         foreach (Manifest manifest in checkpoints.Kept.ToArray())
         {
-            if (checkpoints.TryRecover(manifest, notes, out FasterTable? table, out MerkleTree tree))
+            if (checkpoints.TryRecover(manifest, notes, out StateTable? table, out MerkleTree tree))
             {
                 _ = log.TryRead(manifest.Height, out BlockRecord? last);
                 return new Recovered(table!, manifest.Table, tree, last);

@@ -1,16 +1,19 @@
-// The store of a chain: block log (durable truth), FASTER (accepted state), checkpoints (bounded recovery), tree (proof).
+// The store of a chain: block log (durable truth), FASTER (accepted state), checkpoints (bounded recovery), tree (proof),
+// history (the way back).
 //
-//   Accept:   log record fsynced -> head moves -> diff applied to FASTER -> every N blocks a checkpoint
+//   Accept:   log record fsynced -> head moves -> applier: undo record, FASTER, every N blocks a checkpoint
 //   Open:     lock -> identity -> manifests -> log -> newest checkpoint that proves itself -> later blocks are replayed
 //
 // Invariants
 //   S1  when Accept returns, the block is durable; a crash at any moment loses no block that was acknowledged
-//   S2  FASTER holds the accepted state and nothing else; processing blocks live in overlays (BlockView)
+//   S2  FASTER holds the state after some accepted block and nothing else; what the applier has not reached yet, and
+//       processing blocks, live in overlays (BlockView)
 //   S3  the tree is the accepted state's tree, and a record that came from disk is checked against it
 //   S4  after a local failure the store refuses everything but Dispose: it must be opened, and proven, again
 //
 // Exceptions: StateStoreException for what the machine does wrong, InvariantException for what the caller does wrong.
-// Cost of Accept: one fsync and one upsert per changed key.   Threading: one caller at a time.
+// Cost of Accept: one fsync, and one read per changed key for the history.   Threading: one caller at a time.
+// Files: StateStore.cs (accepting, reading), .Recovery.cs (opening), .History.cs (the past, and stepping back to it).
 
 using System;
 using System.Collections.Generic;
@@ -27,30 +30,36 @@ public sealed partial class StateStore : IStateStore
     private readonly IDisposable _lock;
     private readonly BlockLog _log;
     private readonly Checkpoints _checkpoints;
+    private readonly HistoryLog _history;
+    private readonly Applier _applier;
+    private readonly DeviceQueue? _queue;
+    private readonly FolderIdentity _identity;
     private readonly List<string> _notes;
-    private FasterTable _table;
-    private uint _tableNumber;
+    private readonly Queue<BlockView> _unapplied = new();     // accepted, oldest first; the applier may have reached some
+    private long _released;                                   // how many were taken out of it
     private BlockView _base;
     private BlockRecord? _last;
-    private Height? _checkpointed;
-    private int _sinceCheckpoint;
+    private LogPosition? _position;
     private PathChange[] _changes = [];
     private bool _latched;
     private bool _disposed;
 
     private StateStore(
-        StateStoreOptions options, IDisposable @lock, BlockLog log, Checkpoints checkpoints, Recovered recovered, List<string> notes)
+        StateStoreOptions options, FolderIdentity identity, IDisposable @lock, BlockLog log, Checkpoints checkpoints, HistoryLog history,
+        Recovered recovered, DeviceQueue? queue, List<string> notes)
     {
         _options = options;
+        _identity = identity;
         _lock = @lock;
         _log = log;
         _checkpoints = checkpoints;
+        _history = history;
+        _queue = queue;
         _notes = notes;
-        _table = recovered.Table;
-        _tableNumber = recovered.TableNumber;
         _last = recovered.Last;
-        _checkpointed = recovered.Last?.Height;
+        _position = recovered.Last is { } last ? log.PositionAt(last.Height) : null;
         _base = new BlockView(this, recovered.Tree, options.Hashing.Root(recovered.Tree.Hash));
+        _applier = new Applier(options, checkpoints, history, recovered.Table, recovered.TableNumber, recovered.Last?.Height);
     }
 
     /// <inheritdoc/>
@@ -66,7 +75,16 @@ public sealed partial class StateStore : IStateStore
     public long Records => _base.Tree.Count;
 
     /// <summary>Height of the newest checkpoint; null before the first.</summary>
-    public Height? CheckpointHeight => _checkpointed;
+    public Height? CheckpointHeight => _applier.Checkpointed;
+
+    /// <summary>Height of the oldest block that the log keeps.</summary>
+    public Height FirstBlock => _log.First;
+
+    /// <summary>Accepted blocks that the applier has not brought into the state table yet.</summary>
+    public int Waiting => _applier.Waiting;
+
+    /// <summary>Bytes of memory under the tree.</summary>
+    public long TreeMemoryBytes => _base.Tree.MemoryBytes;
 
     internal BlockView Base => _base;
 
@@ -74,6 +92,8 @@ public sealed partial class StateStore : IStateStore
 
     /// <summary>Counts acceptances, so that a view knows when to check again whether it still stands.</summary>
     internal long Acceptances { get; private set; }
+
+    private Height NextHeight => _last is { } last ? last.Height.Next : _log.First;
 
     /// <inheritdoc/>
     public bool TryNextReplay([NotNullWhen(true)] out BlockRecord? record)
@@ -96,19 +116,35 @@ public sealed partial class StateStore : IStateStore
                 $"Block {record.Height} executed again gives root {block.Root}; its durable record says {record.StateRoot}.");
         }
 
-        MoveHead(record, block);
+        MoveHead(record, _log.PositionAt(record.Height), block);
     }
 
     /// <inheritdoc/>
-    public void Accept(in BlockRecord record, IStateView view)
+    public void Accept(in BlockRecord record, IStateView view) => Accept([(record, view)]);
+
+    /// <summary>Makes blocks final, one on top of the other, with one fsync for all; none is acknowledged before it.</summary>
+    /// <param name="blocks">As in <see cref="Accept(in BlockRecord, IStateView)"/>, ascending.</param>
+    public void Accept(ReadOnlySpan<(BlockRecord Record, IStateView View)> blocks)
     {
         RequireUsable();
-        BlockView block = RequireOnTop(view);
-        Invariant.Require(block.Root == record.StateRoot);
-        Invariant.Require(record.Height == NextHeight && record.Height == _log.Next);       // nothing is left to replay
+        BlockView below = _base;
+        Height next = NextHeight;
+        Invariant.Require(next == _log.Next);                                               // nothing is left to replay
+        BlockRecord[] records = new BlockRecord[blocks.Length];
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            BlockView block = RequireOn(below, blocks[i].View);
+            records[i] = blocks[i].Record;
+            Invariant.Require(block.Root == records[i].StateRoot);
+            Invariant.Require(records[i].Height == next);
+            below = block;
+            next = next.Next;
+        }
+
+        LogPosition[] positions = new LogPosition[records.Length];
         try
         {
-            _log.Append(record);                                                            // S1
+            _log.Append(records, positions);                                                // S1
         }
         catch (StateStoreException)
         {
@@ -116,7 +152,10 @@ public sealed partial class StateStore : IStateStore
             throw;
         }
 
-        MoveHead(record, block);
+        for (int i = 0; i < records.Length; i++)
+        {
+            MoveHead(records[i], positions[i], (BlockView)blocks[i].View);
+        }
     }
 
     /// <inheritdoc/>
@@ -126,14 +165,25 @@ public sealed partial class StateStore : IStateStore
         return _log.TryRead(height, out record);
     }
 
+    /// <inheritdoc/>
+    public bool TryFindBlock(BlockId id, out Height height)
+    {
+        ObjectDisposedException.ThrowIf(_disposed, this);
+        return _log.TryFind(id, out height);
+    }
+
     /// <summary>A proof against the accepted root that a key has its value, or that it has none; see <see cref="MerkleProof"/>.</summary>
-    public byte[] Prove(in StateKey key)
+    public byte[] Prove(in StateKey key) => Prove(_base, key);
+
+    /// <summary>A proof against the root of a view of this store.</summary>
+    public byte[] Prove(IStateView view, in StateKey key)
     {
         RequireUsable();
-        return MerkleProver.Prove(_base.Tree, key, other =>
+        BlockView block = (BlockView)view;
+        byte[] value = new byte[StateLimits.MaxRecordBytes];
+        return MerkleProver.Prove(block.Tree, key, other =>
         {
-            byte[] value = new byte[StateLimits.MaxRecordBytes];
-            int length = ReadAccepted(other, value);
+            int length = block.Read(other, value);
             Invariant.Require(length >= 0);                                                 // S3: the tree has it
             return Hashing.ValueHash(value.AsSpan(0, length));
         });
@@ -143,15 +193,14 @@ public sealed partial class StateStore : IStateStore
     public void Checkpoint()
     {
         RequireUsable();
-        if (_last is not { } last || _checkpointed == last.Height)
+        if (_last is { } last)
         {
-            return;
+            _applier.Drain();
+            RequireUsable();
+            Cut cut = new(last, _base.Root, _base.Tree.Count, _position!.Value);
+            Guarded("Writing a checkpoint", () => _applier.CheckpointNow(cut));
+            DropOldBlocks();
         }
-
-        Guarded("Writing a checkpoint", () =>
-            _checkpoints.Take(ref _table, ref _tableNumber, last, _base.Tree, _base.Root, _log.PositionAt(last.Height)));
-        _checkpointed = last.Height;
-        _sinceCheckpoint = 0;
     }
 
     /// <summary>Checkpoints, unless told otherwise or after a failure, and closes everything.</summary>
@@ -164,7 +213,8 @@ public sealed partial class StateStore : IStateStore
 
         try
         {
-            if (_options.CheckpointOnDispose && !_latched)
+            _applier.Drain();
+            if (_options.CheckpointOnDispose && !_latched && _applier.Failure is null)
             {
                 Checkpoint();
             }
@@ -172,20 +222,20 @@ public sealed partial class StateStore : IStateStore
         finally
         {
             _disposed = true;
-            _table.Dispose();
+            _applier.Dispose();
+            _queue?.Dispose();
             _log.Dispose();
             _lock.Dispose();
         }
     }
 
-    /// <summary>Reads a record of the accepted state.</summary>
+    /// <summary>Reads a record that no overlay has.</summary>
     internal int ReadAccepted(in StateKey key, Span<byte> target)
     {
-        RequireUsable();
-        bool found = _table.ReadStored(key, out ReadOnlySpan<byte> stored, out bool fromDisk);
+        bool found = _applier.Read(key, out ReadOnlySpan<byte> stored, out bool fromDisk);
         if (fromDisk)
         {
-            Checkpoints.RequireMatches(Hashing, key, found, stored, _base.Tree);            // S3
+            Checkpoints.RequireMatches(Hashing, key, found, stored, _base.Tree);            // S3: its last change is in the table
         }
 
         if (!found)
@@ -196,6 +246,15 @@ public sealed partial class StateStore : IStateStore
         ReadOnlySpan<byte> record = stored[FasterTable.HeaderBytes..];
         record.CopyTo(target);
         return record.Length;
+    }
+
+    /// <summary>Lets go of the diffs that the applier has brought into the table.</summary>
+    internal void ReleaseApplied()
+    {
+        for (long applied = _applier.Applied; _released < applied; _released++)
+        {
+            _unapplied.Dequeue().BecomeBase();
+        }
     }
 
     /// <summary>The tree after a diff.</summary>
@@ -212,58 +271,78 @@ public sealed partial class StateStore : IStateStore
         return tree.Update(changes);
     }
 
-    private Height NextHeight => _last is { } last ? last.Height.Next : _log.First;
-
-    private void MoveHead(in BlockRecord record, BlockView block)
+    private void MoveHead(in BlockRecord record, in LogPosition position, BlockView block)
     {
-        StateDiff diff = block.Diff!;
+        StateDiff? undo = null;
+        if (_options.HistoryBlocks != 0)
+        {
+            Guarded("Reading what a block changes", () => undo = Undo.Of(_base, block.Diff!));
+        }
+
         _base = block;
         _last = record;
+        _position = position;
         Acceptances++;
-        Guarded("Applying a block to the state table", () => ApplyToTable(diff));           // S2
-        block.BecomeBase();
         block.Tree.BecomeBase();
-
-        _sinceCheckpoint++;
-        if (_options.CheckpointEveryBlocks > 0 && _sinceCheckpoint >= _options.CheckpointEveryBlocks)
+        _unapplied.Enqueue(block);
+        ApplyWork work = new(new Cut(record with { Payload = default }, block.Root, block.Tree.Count, position), block.Diff!, undo);
+        Height? checkpointed = _applier.Checkpointed;
+        Guarded("Applying a block to the state table", () => _applier.Post(work));          // S2
+        ReleaseApplied();
+        if (_applier.Checkpointed != checkpointed)
         {
-            Checkpoint();
+            DropOldBlocks();
         }
     }
 
-    private void ApplyToTable(StateDiff diff)
+    /// <summary>Lets whole segments of blocks go that neither the older checkpoint nor history nor the setting needs.</summary>
+    private void DropOldBlocks()
     {
-        foreach (ref readonly DiffEntry entry in diff.Entries)
+        if (_options.KeepBlocks <= 0 || _last is not { } last)
         {
-            if (entry.IsTombstone)
-            {
-                _table.Delete(entry.Key);
-            }
-            else
-            {
-                _table.Upsert(entry, diff.ValueOf(entry));
-            }
+            return;
+        }
+
+        _applier.Drain();
+        RequireUsable();
+        ulong keep = Math.Max((ulong)_options.KeepBlocks, (ulong)Math.Max(_options.HistoryBlocks, 0) + 1);
+        if (_options.HistoryBlocks >= 0 && _checkpoints.Kept.Count == ManifestFolder.Generations && last.Height.Value > keep)
+        {
+            _log.DropBelow(new Height(Math.Min(last.Height.Value - keep, _checkpoints.Kept[^1].Height.Value)));
         }
     }
 
     /// <summary>The view must have been made here, on the accepted state.</summary>
-    private BlockView RequireOnTop(IStateView view)
+    private BlockView RequireOnTop(IStateView view) => RequireOn(_base, view);
+
+    private static BlockView RequireOn(BlockView below, IStateView view)
     {
         ArgumentNullException.ThrowIfNull(view);
         BlockView? block = view as BlockView;
-        bool standsOnAcceptedState = block is not null && block.Diff is not null && ReferenceEquals(block.Parent, _base);
+        bool standsOnAcceptedState = block is not null && block.Diff is not null && ReferenceEquals(block.Parent, below);
         Invariant.Require(standsOnAcceptedState);
         return block!;
     }
 
-    private void RequireUsable()
+    /// <summary>Throws after a failure.</summary>
+    internal void RequireUsable()
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
+        if (_applier.Failure is { } failure && !_latched)
+        {
+            _latched = true;                                                                // S4: told once with its reason
+            throw failure is StateStoreException ? new StateStoreException(((StateStoreException)failure).Refusal, failure)
+                : IsLocal(failure) ? StoreFault.Disk(RefusalCode.StoreWriteFailed, "Applying a block to the state table", failure)
+                : new InvariantException($"The applier broke: {failure}");
+        }
+
         if (_latched)
         {
             throw StoreFault.Of(RefusalCode.StoreLatched, "The store stopped at an earlier failure; open it again.");
         }
     }
+
+    private static bool IsLocal(Exception error) => StoreFault.IsDisk(error) || error is global::FASTER.core.FasterException;
 
     /// <summary>Latches the store on any failure below and gives it a code.</summary>
     private void Guarded(string doing, Action action)
@@ -274,7 +353,7 @@ public sealed partial class StateStore : IStateStore
             action();
             done = true;
         }
-        catch (Exception error) when (StoreFault.IsDisk(error) || error is global::FASTER.core.FasterException)
+        catch (Exception error) when (IsLocal(error))
         {
             throw StoreFault.Disk(RefusalCode.StoreWriteFailed, doing, error);
         }

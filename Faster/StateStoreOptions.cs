@@ -14,7 +14,7 @@ public sealed record StateStoreOptions
     /// <summary>The chain's hashing; its chain id is the only one whose data is opened.</summary>
     public required StateHashing Hashing { get; init; }
 
-    /// <summary>The disk under the block log, the manifests and all syncs. FASTER's own files are always on this machine's disk.</summary>
+    /// <summary>The disk, under everything, FASTER's files included.</summary>
     public IFileSystem Files { get; init; } = DiskFileSystem.Instance;
 
     /// <summary>Runs the jobs of a root computation, for example on a pool of workers; null: one after the other on the caller.</summary>
@@ -27,7 +27,22 @@ public sealed record StateStoreOptions
     public bool CheckpointOnDispose { get; init; } = true;
 
     /// <summary>Verify every block record at opening, and not only those since the older checkpoint. About a second per GiB.</summary>
-    public bool VerifyWholeLog { get; init; } = true;
+    public bool VerifyWholeLog { get; init; }
+
+    /// <summary>Accepted blocks are brought into the state table, and checkpoints taken, on a thread of the store's own. Hosts turn it on.</summary>
+    public bool AppliesInBackground { get; init; }
+
+    /// <summary>Blocks whose old values are kept at least: how far back the state can be read, proven, or taken. 0: none; -1: all.</summary>
+    public int HistoryBlocks { get; init; } = 1024;
+
+    /// <summary>A history file that has reached this length is followed by a new one.</summary>
+    public long HistorySegmentBytes { get; init; } = 16L << 20;
+
+    /// <summary>Newest blocks that stay in the block log at least; 0: all. Never fewer than the older checkpoint and the history need.</summary>
+    public long KeepBlocks { get; init; }
+
+    /// <summary>Keys that a new state table is made for; beyond some fifty million it has sixteen parts. It is rewritten for more.</summary>
+    public long ExpectedKeys { get; init; }
 
     /// <summary>
     /// Entropy for a new folder: it keys local checksums and salts hash buckets, so that nobody outside can aim at

@@ -360,6 +360,15 @@ public enum RefusalCode : ushort
     /// <summary>A checkpoint was written but does not hold what it should.</summary>
     StoreCheckpointFailed = 712,
 
+    /// <summary>The history does not reach back to the height asked for.</summary>
+    StoreHistoryTooShort = 713,
+
+    /// <summary>A record of the history is damaged, or undoing it does not give the root of its block.</summary>
+    StoreHistoryDamaged = 714,
+
+    /// <summary>An export is not one: damaged, of another chain, out of order, or its records do not give its root.</summary>
+    StoreExportRefused = 715,
+
     // 8xx: batches (Engine)
 
     /// <summary>A payer's balance, less what earlier transactions of the batch reserved, does not cover gas limit times price.</summary>

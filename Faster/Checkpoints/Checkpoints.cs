@@ -1,8 +1,8 @@
 // Checkpoints of the state table, and coming back from them.
 //
 //   folder/checkpoints/00000000000000000256.manifest     what counts; two generations
-//   folder/tables/00000001/hlog.log.N                    FASTER's log
-//   folder/tables/00000001/{cpr,index}-checkpoints/TOKEN/
+//   folder/tables/00000001/0/hlog.log.N                  FASTER's log, one per part of the table
+//   folder/tables/00000001/0/{cpr,index}-checkpoints/TOKEN/
 //
 // Taking one:   FASTER checkpoint -> sync its files and folders -> lengths and checksums of what is on disk
 //               -> manifest (atomic) -> delete what no kept manifest names
@@ -15,7 +15,7 @@
 // A table that has mostly dead records, or more keys than its index is good for, is not compacted in place: the live
 // records are written to a new table, and the old one goes when no manifest names it any more.
 //
-// Threading: one caller at a time.
+// Threading: one caller at a time: whoever applies blocks.
 
 using System;
 using System.Collections.Generic;
@@ -25,6 +25,13 @@ using ParallelVm.Primitives;
 using ParallelVm.Primitives.State;
 
 namespace ParallelVm.Faster;
+
+/// <summary>Where the accepted state stands: what a checkpoint is taken of.</summary>
+/// <param name="Block">The last block in it. Its payload is not used.</param>
+/// <param name="Root">Root after it.</param>
+/// <param name="Records">Records after it.</param>
+/// <param name="Position">End of its record in the block log.</param>
+internal readonly record struct Cut(BlockRecord Block, StateRoot Root, long Records, LogPosition Position);
 
 /// <summary>The checkpoints of one data folder.</summary>
 internal sealed class Checkpoints
@@ -40,9 +47,11 @@ internal sealed class Checkpoints
     private readonly FileChecksums _checksums;
     private readonly string _tables;
     private readonly ulong _bucketSalt;
+    private readonly DeviceQueue? _queue;
 
-    public Checkpoints(StateStoreOptions options, FolderIdentity identity)
+    public Checkpoints(StateStoreOptions options, FolderIdentity identity, DeviceQueue? queue)
     {
+        _queue = queue;
         _options = options;
         _files = options.Files;
         _manifests = new ManifestFolder(
@@ -70,7 +79,7 @@ internal sealed class Checkpoints
     }
 
     /// <summary>A new, empty table.</summary>
-    public FasterTable CreateTable(long leastKeys, out uint number)
+    public StateTable CreateTable(long leastKeys, out uint number)
     {
         number = 1;
         foreach (string name in _files.ListFolders(_tables))
@@ -81,18 +90,20 @@ internal sealed class Checkpoints
             }
         }
 
-        long wanted = Math.Max(_options.IndexBuckets, (long)System.Numerics.BitOperations.RoundUpToPowerOf2((ulong)leastKeys / 4));
+        long expected = Math.Max(leastKeys, _options.ExpectedKeys);
+        int parts = expected > StateTable.KeysPerPartMax ? StateTable.PartsMax : 1;
+        long wanted = Math.Max(_options.IndexBuckets, (long)System.Numerics.BitOperations.RoundUpToPowerOf2((ulong)(expected / parts) / 4));
         TableShape shape = new(
             Math.Min(wanted, TableShape.MaxIndexBuckets), _options.TablePageBytes, _options.TableSegmentBytes,
-            Math.Max(_options.TableMemoryBytes, 4L * _options.TablePageBytes));
+            Math.Max(_options.TableMemoryBytes / parts, 4L * _options.TablePageBytes));
         string folder = FolderOf(number);
         _files.CreateFolder(folder);
-        return FasterTable.Create(_files, folder, shape, _bucketSalt);
+        return StateTable.Create(_files, folder, shape, _bucketSalt, parts, _queue);
     }
 
     /// <summary>Recovers one checkpoint and proves it.</summary>
     /// <returns>False, with a note, when it cannot be trusted.</returns>
-    public bool TryRecover(Manifest manifest, List<string> notes, out FasterTable? table, out MerkleTree tree)
+    public bool TryRecover(Manifest manifest, List<string> notes, out StateTable? table, out MerkleTree tree)
     {
         table = null;
         tree = MerkleTree.Create(new StateTreeHash(_options.Hashing), _options.Jobs);
@@ -111,8 +122,8 @@ internal sealed class Checkpoints
 
             if (problem is null)
             {
-                table = FasterTable.Recover(_files, folder, manifest.Shape, _bucketSalt, manifest.Token);
-                tree = Rebuild(table, _options);
+                table = StateTable.Recover(_files, folder, manifest.Shape, _bucketSalt, manifest.Tokens, _queue);
+                tree = Rebuild(table, _options, _options.Jobs);
                 StateRoot root = _options.Hashing.Root(tree.Hash);
                 problem = root == manifest.Root && tree.Count == manifest.Records
                     ? null
@@ -137,39 +148,47 @@ internal sealed class Checkpoints
     }
 
     /// <summary>Takes a checkpoint and returns when it is durable and proven to be on disk.</summary>
-    /// <param name="table">The table; replaced when it was rewritten.</param>
+    /// <param name="table">The table; replaced when it was rewritten, after <paramref name="replace"/> was told.</param>
     /// <param name="number">Its number; changes with it.</param>
+    /// <param name="at">The block that the table stands after.</param>
+    /// <param name="replace">Told of a rewritten table before the old one is closed.</param>
     /// <exception cref="StateStoreException">It does not hold what it should (712). Disk errors pass through.</exception>
-    public void Take(
-        ref FasterTable table, ref uint number, in BlockRecord last, MerkleTree tree, StateRoot root, LogPosition position)
+    public void Take(ref StateTable table, ref uint number, in Cut at, Action<StateTable> replace)
     {
         long rewrittenTail = Kept.Count > 0 && Kept[0].Table == number ? Kept[0].RewrittenTail : 0;
-        FasterTable? old = null;
-        if (IsWorthRewriting(table, tree, rewrittenTail))
+        if (IsWorthRewriting(table, at.Records, rewrittenTail))
         {
-            old = table;
-            table = Rewrite(old, tree, out number);
+            StateTable old = table;
+            table = Rewrite(old, at, out number);
             rewrittenTail = table.Tail;
+            replace(table);
+            old.Dispose();
         }
 
-        old?.Dispose();
-        Guid token = table.TakeCheckpoint();
+        Guid[] tokens = table.TakeCheckpoint();
         Manifest manifest = new(
-            _options.Hashing.Chain, last.Height, last.BlockId, root, position, tree.Count, number, token, table.Shape,
-            table.Tail, rewrittenTail, Describe(number, token, table));
+            _options.Hashing.Chain, at.Block.Height, at.Block.BlockId, at.Root, at.Position, at.Records, number, tokens, table.Shape,
+            rewrittenTail, Describe(number, tokens, table));
         _manifests.Write(manifest);
 
+        // After a step back there can be newer ones than this; whoever stepped back deletes them first.
         List<Manifest> kept = [manifest];
         foreach (Manifest other in Kept)
         {
-            if (kept.Count < ManifestFolder.Generations && other.Height != manifest.Height)
+            if (kept.Count < ManifestFolder.Generations && other.Height.CompareTo(manifest.Height) < 0)
             {
                 kept.Add(other);
             }
         }
 
         Kept = kept;
-        Collect();
+    }
+
+    /// <summary>Deletes the manifests above a height: the chain was taken back to it. Durable when it returns.</summary>
+    public void ForgetAbove(Height height)
+    {
+        Kept.RemoveAll(manifest => manifest.Height.CompareTo(height) > 0);
+        _manifests.DeleteAbove(height);
     }
 
     /// <summary>Drops a checkpoint that turned out to be unusable, so that the next one takes its place.</summary>
@@ -189,13 +208,13 @@ internal sealed class Checkpoints
         }
     }
 
-    private static MerkleTree Rebuild(FasterTable table, StateStoreOptions options)
+    private static MerkleTree Rebuild(StateTable table, StateStoreOptions options, RunJobs? jobs)
     {
         StateHashing hashing = options.Hashing;
         List<PathChange> leaves = [];
         foreach (StateKey key in table.ScanKeys())
         {
-            if (!table.ReadStored(key, out ReadOnlySpan<byte> stored, out _))
+            if (!table.ReadStored(key, out ReadOnlySpan<byte> stored, out _, asWriter: true))
             {
                 continue;
             }
@@ -209,30 +228,37 @@ internal sealed class Checkpoints
             leaves.Add(new PathChange(key, hashing.ValueHash(record)));
         }
 
-        return MerkleTree.Build(new StateTreeHash(hashing), leaves.ToArray(), options.Jobs);
+        return MerkleTree.Build(new StateTreeHash(hashing), leaves.ToArray(), jobs);
     }
 
-    private bool IsWorthRewriting(FasterTable table, MerkleTree tree, long rewrittenTail)
+    private bool IsWorthRewriting(StateTable table, long records, long rewrittenTail)
     {
+        long buckets = table.Shape.IndexBuckets;
         bool mostlyDead = table.Tail > _options.RewriteAfterBytes + (3 * rewrittenTail);
-        bool crowded = tree.Count > table.Shape.IndexBuckets * 8 && table.Shape.IndexBuckets < TableShape.MaxIndexBuckets;
+        bool crowded = records / table.Parts > buckets * 8 && (buckets < TableShape.MaxIndexBuckets || table.Parts == 1);
         return mostlyDead || crowded;
     }
 
-    private FasterTable Rewrite(FasterTable old, MerkleTree tree, out uint number)
+    /// <summary>Copies the live records to a new table, which proves itself by its root before the old one is let go.</summary>
+    private StateTable Rewrite(StateTable old, in Cut at, out uint number)
     {
-        FasterTable table = CreateTable(tree.Count, out number);
+        StateTable table = CreateTable(at.Records, out number);
         bool whole = false;
         try
         {
-            tree.Visit(key =>
+            foreach (StateKey key in old.ScanKeys())
             {
-                bool found = old.ReadStored(key, out ReadOnlySpan<byte> stored, out _);
-                RequireMatches(_options.Hashing, key, found, stored, tree);
-                table.UpsertStored(key, stored);
-            });
-            whole = true;
-            return table;
+                if (old.ReadStored(key, out ReadOnlySpan<byte> stored, out _, asWriter: true))
+                {
+                    table.UpsertStored(key, stored);
+                }
+            }
+
+            MerkleTree copied = Rebuild(table, _options, jobs: null);
+            whole = copied.Count == at.Records && _options.Hashing.Root(copied.Hash) == at.Root;
+            return whole
+                ? table
+                : throw StoreFault.Of(RefusalCode.StoreReadFailed, $"The records of block {at.Block.Height} on disk do not give its root {at.Root} any more.");
         }
         finally
         {
@@ -244,33 +270,40 @@ internal sealed class Checkpoints
     }
 
     /// <summary>Makes a checkpoint's files durable and measures them.</summary>
-    private CheckpointFile[] Describe(uint number, Guid token, FasterTable table)
+    private CheckpointFile[] Describe(uint number, Guid[] tokens, StateTable table)
     {
         string folder = FolderOf(number);
         List<CheckpointFile> described = [];
-        foreach (string kind in TokenFolders)
+        for (int part = 0; part < tokens.Length; part++)
         {
-            string tokenFolder = Path.Combine(folder, kind, token.ToString());
-            foreach (string name in _files.ListFiles(tokenFolder))
+            int before = described.Count;
+            string place = StateTable.NameOf(part);
+            foreach (string kind in TokenFolders)
             {
-                described.Add(DescribeFile(folder, $"{kind}/{token}/{name}", null));
+                string tokenFolder = Path.Combine(folder, place, kind, tokens[part].ToString());
+                foreach (string name in _files.ListFiles(tokenFolder))
+                {
+                    described.Add(DescribeFile(folder, $"{place}/{kind}/{tokens[part]}/{name}", null));
+                }
+
+                _files.SyncFolder(tokenFolder);
+                _files.SyncFolder(Path.Combine(folder, place, kind));
             }
 
-            _files.SyncFolder(tokenFolder);
-            _files.SyncFolder(Path.Combine(folder, kind));
-        }
+            RequirePlausible(described.GetRange(before, described.Count - before), table);
+            long covered = table.TailOf(part);
+            Invariant.Require(covered % FasterTable.SectorBytes == 0);                                     // T4
+            for (long start = 0; start < covered; start += table.Shape.SegmentBytes)
+            {
+                long length = Math.Min(covered - start, table.Shape.SegmentBytes);
+                described.Add(DescribeFile(folder, $"{place}/{FasterTable.LogFileName(start / table.Shape.SegmentBytes)}", length));
+            }
 
-        long covered = table.Tail;
-        Invariant.Require(covered % FasterTable.SectorBytes == 0);                                         // T4
-        for (long start = 0; start < covered; start += table.Shape.SegmentBytes)
-        {
-            long length = Math.Min(covered - start, table.Shape.SegmentBytes);
-            described.Add(DescribeFile(folder, FasterTable.LogFileName(start / table.Shape.SegmentBytes), length));
+            _files.SyncFolder(Path.Combine(folder, place));
         }
 
         _files.SyncFolder(folder);
         _files.SyncFolder(_tables);
-        RequirePlausible(described, table);
         return [.. described];
     }
 
@@ -293,14 +326,14 @@ internal sealed class Checkpoints
     }
 
     /// <summary>FASTER reports success for index files that it never wrote; their length tells.</summary>
-    private static void RequirePlausible(List<CheckpointFile> files, FasterTable table)
+    private static void RequirePlausible(List<CheckpointFile> files, StateTable table)
     {
         bool index = false;
         bool info = false;
         foreach (CheckpointFile file in files)
         {
             index |= file.Name.Contains("/ht.dat", StringComparison.Ordinal) && file.Length >= table.Shape.IndexBuckets * 64;
-            info |= file.Name.StartsWith(TokenFolders[0], StringComparison.Ordinal)
+            info |= file.Name.Contains(TokenFolders[0], StringComparison.Ordinal)
                 && file.Name.Contains("/info.dat", StringComparison.Ordinal) && file.Length > 0;
         }
 
@@ -311,7 +344,7 @@ internal sealed class Checkpoints
     }
 
     /// <summary>Deletes what no kept manifest names: manifests first, then the files.</summary>
-    private void Collect()
+    public void Collect()
     {
         _manifests.DeleteAllBut(Kept);
         foreach (string name in _files.ListFolders(_tables))
@@ -328,13 +361,16 @@ internal sealed class Checkpoints
                 continue;
             }
 
-            foreach (string kind in TokenFolders)
+            foreach (string part in _files.ListFolders(folder))
             {
-                foreach (string token in _files.ListFolders(Path.Combine(folder, kind)))
+                foreach (string kind in TokenFolders)
                 {
-                    if (!Kept.Exists(manifest => manifest.Table == number && manifest.Token.ToString() == token))
+                    foreach (string token in _files.ListFolders(Path.Combine(folder, part, kind)))
                     {
-                        _files.DeleteFolder(Path.Combine(folder, kind, token));
+                        if (!Kept.Exists(manifest => manifest.Table == number && Array.Exists(manifest.Tokens, kept => kept.ToString() == token)))
+                        {
+                            _files.DeleteFolder(Path.Combine(folder, part, kind, token));
+                        }
                     }
                 }
             }

@@ -1,5 +1,5 @@
 // What a checkpoint is: the one small file whose rename makes a set of FASTER files count. It names the block, the
-// root, FASTER's token, the place in the block log, and the length and checksum of every file that recovery reads.
+// root, FASTER's tokens (one per part of the table), the place in the block log, and the length and checksum of every file that recovery reads.
 //
 // Decoding is bounded (file count, name length) and never throws; the file's own checksum was checked before.
 
@@ -23,14 +23,13 @@ internal sealed record Manifest(
     LogPosition Position,
     long Records,
     uint Table,
-    Guid Token,
+    Guid[] Tokens,
     TableShape Shape,
-    long Tail,
     long RewrittenTail,
     CheckpointFile[] Files)
 {
     private const uint Magic = 0x464D5650;   // "PVMF"
-    private const ushort Format = 1;
+    private const ushort Format = 2;
     private const int MaxFiles = 1 << 16;
     private const int MaxNameBytes = 200;
 
@@ -50,11 +49,15 @@ internal sealed record Manifest(
         writer.WriteBytes32(Position.LastHash);
         writer.WriteU64((ulong)Records);
         writer.WriteU32(Table);
-        _ = Token.TryWriteBytes(writer.Reserve(16));
+        writer.WriteU8((byte)Tokens.Length);
+        foreach (Guid token in Tokens)
+        {
+            _ = token.TryWriteBytes(writer.Reserve(16));
+        }
+
         writer.WriteU64((ulong)Shape.IndexBuckets);
         writer.WriteU32((uint)Shape.PageBytes);
         writer.WriteU64((ulong)Shape.SegmentBytes);
-        writer.WriteU64((ulong)Tail);
         writer.WriteU64((ulong)RewrittenTail);
         writer.WriteU32((uint)Files.Length);
         foreach (CheckpointFile file in Files)
@@ -89,13 +92,23 @@ internal sealed record Manifest(
         LogPosition position = new(segment, lastOffset, offset, height, reader.ReadBytes32(), blockId);
         long records = (long)reader.ReadU64();
         uint table = reader.ReadU32();
-        ReadOnlySpan<byte> tokenBytes = reader.ReadBytes(16);
-        Guid token = tokenBytes.Length == 16 ? new Guid(tokenBytes) : default;
+        int parts = reader.ReadU8();
+        if (parts is not (1 or StateTable.PartsMax))
+        {
+            _ = reader.Refuse(RefusalCode.OutOfRange, "A table has 1 or 16 parts.");
+        }
+
+        Guid[] tokens = new Guid[reader.Ok ? parts : 0];
+        for (int i = 0; i < tokens.Length; i++)
+        {
+            ReadOnlySpan<byte> bytes = reader.ReadBytes(16);
+            tokens[i] = bytes.Length == 16 ? new Guid(bytes) : default;
+        }
+
         long buckets = (long)reader.ReadU64();
         int page = (int)reader.ReadU32();
         long segmentBytes = (long)reader.ReadU64();
         TableShape shape = new(buckets, page, segmentBytes, Math.Max(memoryBytes, 4L * page));
-        long tail = (long)reader.ReadU64();
         long rewrittenTail = (long)reader.ReadU64();
         uint count = reader.ReadU32();
         if (count > MaxFiles || !shape.IsValid || lastOffset < 0 || offset <= lastOffset)
@@ -115,7 +128,7 @@ internal sealed record Manifest(
             return false;
         }
 
-        manifest = new Manifest(chain, height, blockId, root, position, records, table, token, shape, tail, rewrittenTail, files);
+        manifest = new Manifest(chain, height, blockId, root, position, records, table, tokens, shape, rewrittenTail, files);
         return true;
     }
 }

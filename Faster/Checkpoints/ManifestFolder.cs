@@ -84,6 +84,20 @@ internal sealed class ManifestFolder(IFileSystem files, string folder, Bytes32 k
         }
     }
 
+    /// <summary>Deletes the manifests above a height, newest first, so that a crash in between leaves the older of them.</summary>
+    public void DeleteAbove(Height height)
+    {
+        string[] names = files.ListFiles(folder);
+        for (int i = names.Length - 1; i >= 0; i--)
+        {
+            if (IsManifestName(names[i]) && string.CompareOrdinal(names[i], NameOf(height)) > 0)
+            {
+                files.DeleteFile(Path.Combine(folder, names[i]));
+                files.SyncFolder(folder);
+            }
+        }
+    }
+
     private static bool IsManifestName(string name) =>
         name.Length == 20 + Extension.Length && name.EndsWith(Extension, StringComparison.Ordinal);
 

@@ -6,7 +6,8 @@
 // and checks every record that was read from disk against the tree.
 //
 // Invariants
-//   T1  one session, upsert and delete only; a checkpoint is taken with nothing pending, so it is an exact cut
+//   T1  one writer, upsert and delete only, and one reader beside it, which reads no key that is being written (the store
+//       reads those from the block's own diff); a checkpoint is taken with nothing pending, so it is an exact cut
 //   T2  a value is overwritten in place only by one of the same length; any other is appended
 //   T3  the index has at most 2^24 buckets: 2^25 is the size at which 2.6.5 loses everything without an error
 //   T4  a checkpoint ends at a sector boundary, so no sector that it covers is ever written again
@@ -15,7 +16,7 @@
 // colliding ones would be slow. The salt never reaches a root.
 //
 // Cost: a read in memory is about a microsecond; a cold one is a disk read, waited for.
-// Threading: one caller at a time.
+// Threading: one writer thread and one reader thread at a time.
 
 using System;
 using System.Collections.Generic;
@@ -65,18 +66,17 @@ internal sealed class FasterTable : IDisposable
     private readonly SeamDevice _device;
     private readonly DeviceLogCommitCheckpointManager _checkpoints;
     private readonly FasterKV<SpanByte, SpanByte> _kv;
-    private readonly Functions _functions = new();
     private readonly byte[] _value = new byte[HeaderBytes + StateLimits.MaxRecordBytes];
-    private readonly ReadTarget _read = new();
-    private ClientSession<SpanByte, SpanByte, SpanByte, ReadTarget, Empty, Functions>? _session;
+    private Session? _writer;
+    private Session? _reader;
 
-    private FasterTable(IFileSystem files, string folder, TableShape shape, ulong salt)
+    private FasterTable(IFileSystem files, string folder, TableShape shape, ulong salt, DeviceQueue? queue)
     {
         Invariant.Require(shape.IsValid);                                                                   // T3
         Shape = shape;
-        _device = new SeamDevice(files, Path.Combine(folder, LogName), _watch);
+        _device = new SeamDevice(files, Path.Combine(folder, LogName), _watch, queue);
         _checkpoints = new DeviceLogCommitCheckpointManager(
-            new SeamDeviceFactory(files, _watch), new DefaultCheckpointNamingScheme(folder), removeOutdated: false);
+            new SeamDeviceFactory(files, _watch, queue), new DefaultCheckpointNamingScheme(folder), removeOutdated: false);
         _kv = new FasterKV<SpanByte, SpanByte>(new FasterKVSettings<SpanByte, SpanByte>
         {
             IndexSize = shape.IndexBuckets * 64,
@@ -101,22 +101,22 @@ internal sealed class FasterTable : IDisposable
     public static string LogFileName(long segment) => LogName + "." + segment.ToString(System.Globalization.CultureInfo.InvariantCulture);
 
     /// <summary>A new, empty table in an empty folder.</summary>
-    public static FasterTable Create(IFileSystem files, string folder, TableShape shape, ulong salt)
+    public static FasterTable Create(IFileSystem files, string folder, TableShape shape, ulong salt, DeviceQueue? queue = null)
     {
-        FasterTable table = new(files, folder, shape, salt);
-        table.OpenSession();
+        FasterTable table = new(files, folder, shape, salt, queue);
+        table.OpenSessions();
         return table;
     }
 
     /// <summary>A table as it was at a checkpoint, named by its token: never "the latest", which FASTER takes from folder times.</summary>
-    public static FasterTable Recover(IFileSystem files, string folder, TableShape shape, ulong salt, Guid token)
+    public static FasterTable Recover(IFileSystem files, string folder, TableShape shape, ulong salt, Guid token, DeviceQueue? queue = null)
     {
-        FasterTable table = new(files, folder, shape, salt);
+        FasterTable table = new(files, folder, shape, salt, queue);
         try
         {
             table._kv.Recover(token, token);
             table.RequireHealthy("recovering");
-            table.OpenSession();
+            table.OpenSessions();
             return table;
         }
         catch (Exception)
@@ -148,7 +148,7 @@ internal sealed class FasterTable : IDisposable
         {
             SpanByte keySpan = SpanByte.FromPointer(keyBytes, Bytes32.Size);
             SpanByte valueSpan = SpanByte.FromPointer(valueBytes, stored.Length);
-            Settle(_session!.Upsert(ref keySpan, ref valueSpan), "upsert");
+            Settle(_writer!.Client.Upsert(ref keySpan, ref valueSpan), "upsert");
         }
     }
 
@@ -158,27 +158,29 @@ internal sealed class FasterTable : IDisposable
         byte* keyBytes = stackalloc byte[Bytes32.Size];
         key.Value.CopyTo(new Span<byte>(keyBytes, Bytes32.Size));
         SpanByte keySpan = SpanByte.FromPointer(keyBytes, Bytes32.Size);   // SAFETY: as in UpsertStored
-        Settle(_session!.Delete(ref keySpan), "delete");
+        Settle(_writer!.Client.Delete(ref keySpan), "delete");
     }
 
     /// <summary>Reads a stored value.</summary>
-    /// <param name="stored">Header and record; valid until the next call.</param>
+    /// <param name="stored">Header and record; valid until the next call of the same kind.</param>
     /// <param name="fromDisk">The value was not in memory: check it before believing it.</param>
+    /// <param name="asWriter">The caller is the writer; else it is the one reader beside it.</param>
     /// <returns>False when the table has no such key.</returns>
-    public unsafe bool ReadStored(in StateKey key, out ReadOnlySpan<byte> stored, out bool fromDisk)
+    public unsafe bool ReadStored(in StateKey key, out ReadOnlySpan<byte> stored, out bool fromDisk, bool asWriter = true)
     {
         byte* keyBytes = stackalloc byte[Bytes32.Size];
         key.Value.CopyTo(new Span<byte>(keyBytes, Bytes32.Size));
         SpanByte keySpan = SpanByte.FromPointer(keyBytes, Bytes32.Size);   // SAFETY: as in UpsertStored; a pending read copies the key
         SpanByte input = default;
-        ReadTarget target = _read;
+        Session session = (asWriter ? _writer : _reader)!;
+        ReadTarget target = session.Read;
         target.Length = -1;
-        Status status = _session!.Read(ref keySpan, ref input, ref target);
+        Status status = session.Client.Read(ref keySpan, ref input, ref target);
         fromDisk = status.IsPending;
         if (fromDisk)
         {
-            _ = _session.CompletePending(wait: true);
-            status = _functions.Completed;
+            _ = session.Client.CompletePending(wait: true);
+            status = session.Functions.Completed;
             RequireHealthy("reading");
         }
 
@@ -228,7 +230,7 @@ internal sealed class FasterTable : IDisposable
     public Guid TakeCheckpoint()
     {
         FillSector();
-        _ = _session!.CompletePending(wait: true);                                                          // T1
+        _ = _writer!.Client.CompletePending(wait: true);                                                          // T1
         if (!_kv.TryInitiateFullCheckpoint(out Guid token, CheckpointType.FoldOver))
         {
             throw StoreFault.Of(RefusalCode.StoreCheckpointFailed, "FASTER refused to start a checkpoint.");
@@ -242,7 +244,8 @@ internal sealed class FasterTable : IDisposable
     /// <summary>Closes the table. What is not in a checkpoint is lost, as after a crash.</summary>
     public void Dispose()
     {
-        _session?.Dispose();
+        _writer?.Client.Dispose();
+        _reader?.Client.Dispose();
         _kv.Dispose();
         _checkpoints.Dispose();
         _device.Dispose();
@@ -265,13 +268,17 @@ internal sealed class FasterTable : IDisposable
         }
     }
 
-    private void OpenSession() => _session = _kv.For(_functions).NewSession<Functions>(_functions);
+    private void OpenSessions()
+    {
+        _writer = new Session(_kv);
+        _reader = new Session(_kv);
+    }
 
     private void Settle(Status status, string what)
     {
         if (status.IsPending)
         {
-            _ = _session!.CompletePending(wait: true);
+            _ = _writer!.Client.CompletePending(wait: true);
         }
         else if (status.IsFaulted || status.IsCanceled)
         {
@@ -289,7 +296,20 @@ internal sealed class FasterTable : IDisposable
         }
     }
 
-    /// <summary>Where a read puts its value; one, reused.</summary>
+    /// <summary>What one thread at a time works with.</summary>
+    private sealed class Session
+    {
+        public readonly Functions Functions = new();
+        public readonly ReadTarget Read = new();
+        public readonly ClientSession<SpanByte, SpanByte, SpanByte, ReadTarget, Empty, Functions> Client;
+
+        public Session(FasterKV<SpanByte, SpanByte> kv)
+        {
+            Client = kv.For(Functions).NewSession<Functions>(Functions);
+        }
+    }
+
+    /// <summary>Where a read puts its value; one per session, reused.</summary>
     internal sealed class ReadTarget
     {
         public readonly byte[] Bytes = new byte[HeaderBytes + StateLimits.MaxRecordBytes];

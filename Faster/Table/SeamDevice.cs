@@ -5,14 +5,15 @@
 // 1 GiB before it is tried: FASTER 2.6.5 casts lengths to int on Linux, and a 2 GiB index "succeeds" without a byte
 // written (ADR-0002).
 //
-// A transfer is done on the thread that asks for it, and its completion is called before the call returns: writes go to
-// the page cache, and the thread that flushes a page is the applier, which nobody waits for. Nothing here is durable
-// before Checkpoints has synced the files. Long transfers are cut into pieces, each synced when asked to, so
-// that a checkpoint does not leave a gigabyte of dirty pages in the way of the block log's next fsync.
+// Reads are done on the thread that asks. Writes too, or on the one thread of a DeviceQueue: FASTER lets whoever comes
+// along take the next step of a checkpoint, and a reader must not find itself writing the index. Nothing here is durable
+// before Checkpoints has synced the files. Long writes are cut into pieces and synced piece by piece, so that a
+// checkpoint does not leave a gigabyte of dirty pages in the way of the block log's next fsync.
 //
 // Threading: FASTER calls from the applier and from readers; the table of open files has a lock.
 
 using System;
+using System.Collections.Concurrent;
 using System.Collections.Generic;
 using System.IO;
 using System.Threading;
@@ -42,14 +43,17 @@ internal sealed class SeamDevice : StorageDeviceBase
     private readonly Lock _gate = new();
     private readonly Dictionary<int, IDataFile> _open = [];
 
-    public SeamDevice(IFileSystem files, string path, DeviceWatch watch)
+    private readonly DeviceQueue? _queue;
+
+    public SeamDevice(IFileSystem files, string path, DeviceWatch watch, DeviceQueue? queue)
         : base(path, FasterTable.SectorBytes, Devices.CAPACITY_UNSPECIFIED)
     {
         _files = files;
         _watch = watch;
+        _queue = queue;
     }
 
-    public override unsafe void WriteAsync(
+    public override void WriteAsync(
         IntPtr sourceAddress, int segmentId, ulong destinationAddress, uint numBytesToWrite, DeviceIOCompletionCallback callback, object context)
     {
         if (numBytesToWrite > MaxTransferBytes)
@@ -59,6 +63,19 @@ internal sealed class SeamDevice : StorageDeviceBase
             return;
         }
 
+        if (_queue is null)
+        {
+            Write(sourceAddress, segmentId, destinationAddress, numBytesToWrite, callback, context);
+        }
+        else
+        {
+            _queue.Post(() => Write(sourceAddress, segmentId, destinationAddress, numBytesToWrite, callback, context));
+        }
+    }
+
+    private unsafe void Write(
+        IntPtr sourceAddress, int segmentId, ulong destinationAddress, uint numBytesToWrite, DeviceIOCompletionCallback callback, object context)
+    {
         try
         {
             IDataFile file = FileOf(segmentId, creates: true);
@@ -168,8 +185,39 @@ internal sealed class SeamDevice : StorageDeviceBase
     }
 }
 
+/// <summary>The thread that does the writes of all devices of a store, in the order in which they were asked for.</summary>
+internal sealed class DeviceQueue : IDisposable
+{
+    private readonly BlockingCollection<Action> _writes = [];
+    private readonly Thread _thread;
+
+    public DeviceQueue()
+    {
+        _thread = new Thread(Run) { IsBackground = true, Name = "state table writes" };
+        _thread.Start();
+    }
+
+    public void Post(Action write) => _writes.Add(write);
+
+    /// <summary>Returns when everything that was posted is done.</summary>
+    public void Dispose()
+    {
+        _writes.CompleteAdding();
+        _thread.Join();
+        _writes.Dispose();
+    }
+
+    private void Run()
+    {
+        foreach (Action write in _writes.GetConsumingEnumerable())
+        {
+            write();
+        }
+    }
+}
+
 /// <summary>Makes devices for FASTER's checkpoint files.</summary>
-internal sealed class SeamDeviceFactory(IFileSystem files, DeviceWatch watch) : INamedDeviceFactory
+internal sealed class SeamDeviceFactory(IFileSystem files, DeviceWatch watch, DeviceQueue? queue) : INamedDeviceFactory
 {
     private string _base = "";
 
@@ -177,7 +225,7 @@ internal sealed class SeamDeviceFactory(IFileSystem files, DeviceWatch watch) : 
 
     public IDevice Get(FileDescriptor fileInfo)
     {
-        SeamDevice device = new(files, Path.Combine(_base, fileInfo.directoryName, fileInfo.fileName), watch);
+        SeamDevice device = new(files, Path.Combine(_base, fileInfo.directoryName, fileInfo.fileName), watch, queue);
         device.Initialize(-1, null!);
         return device;
     }

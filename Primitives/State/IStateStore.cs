@@ -50,6 +50,14 @@ public interface IStateStore : IDisposable
     /// <summary>A durable block by height, if the store still keeps it.</summary>
     bool TryReadBlock(Height height, [NotNullWhen(true)] out BlockRecord? record);
 
+    /// <summary>The height of a durable block, if the store still keeps it. Does not walk the blocks.</summary>
+    bool TryFindBlock(BlockId id, out Height height);
+
+    /// <summary>Takes the store back to an older accepted block and forgets the later ones, durably: for a consensus engine that is
+    /// behind. Every view is dead afterwards but <see cref="Accepted"/>. Nothing may be left to replay.</summary>
+    /// <exception cref="StateStoreException">The history does not reach the height (713), or is damaged (714): nothing has changed.</exception>
+    void StepBack(Height height);
+
     /// <summary>Writes a checkpoint of the accepted state now, and verifies it.</summary>
     void Checkpoint();
 }

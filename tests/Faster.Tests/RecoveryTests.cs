@@ -193,7 +193,7 @@ public sealed class RecoveryTests
 
         AssertRecovers(world, options, 20, "after a new checkpoint");
 
-        string[] segments = Directory.GetFiles(temp["headless/blocks"]);
+        string[] segments = Directory.GetFiles(temp["headless/blocks"], "*.log");
         Array.Sort(segments, StringComparer.Ordinal);
         Assert.True(segments.Length > 1);
         File.Delete(segments[0]);
@@ -389,7 +389,7 @@ public sealed class RecoveryTests
 
         IStateView view = store.Accepted.Apply(World.DiffOf([.. many]));   // 200 kB against 64 kB of memory
         store.Accept(World.RecordOf(0, default, view.Root, "cold"), view);
-        foreach (string file in Directory.GetFiles(temp["data/tables/00000001"], "hlog*"))
+        foreach (string file in Directory.GetFiles(temp["data/tables/00000001/0"], "hlog*"))
         {
             using FileStream stream = new(file, FileMode.Open, FileAccess.ReadWrite, FileShare.ReadWrite | FileShare.Delete);
             for (long at = 300; at < stream.Length; at += 500)

@@ -129,11 +129,14 @@ public sealed class World
     }
 
     /// <summary>The store holds exactly the first <paramref name="count"/> blocks of this world and their state.</summary>
-    public void AssertIsAt(StateStore store, int count, string context)
+    /// <param name="kept">Newest blocks that the store keeps at least.</param>
+    public void AssertIsAt(StateStore store, int count, string context, int kept = int.MaxValue)
     {
         Assert.True(count == 0 ? store.LastAccepted is null : store.LastAccepted is { } last && last.BlockId == Blocks[count - 1].BlockId, $"{context}: head");
         AssertSame(States[count], store.Accepted, context);
-        for (int height = 0; height < count; height++)
+        int first = (int)store.FirstBlock.Value;
+        Assert.True(first <= Math.Max(0, count - kept), $"{context}: the log begins at {first}");
+        for (int height = first; height < count; height++)
         {
             Assert.True(store.TryReadBlock(new Height((ulong)height), out BlockRecord? record), $"{context}: block {height} is missing");
             Assert.True(record.Value.Payload.Span.SequenceEqual(Blocks[height].Payload.Span), $"{context}: block {height} differs");

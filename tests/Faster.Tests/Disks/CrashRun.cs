@@ -18,6 +18,7 @@ public sealed class CrashRun
 {
     private const string Folder = "/data";
     private const int Further = 20;
+    private const int Kept = 14;
 
     private readonly World _world;
     private readonly MemoryDisk _disk = new();
@@ -70,15 +71,15 @@ public sealed class CrashRun
         try
         {
             MemoryDisk disk = new(replay.Crash(way, random));
-            List<(int, int)> acknowledged = [(0, AcknowledgedAt(_acknowledged, place))];
-            Recover(disk, random, acknowledged[0].Item2, acknowledged[0].Item2 + 1, Further, acknowledged, context);
+            (int least, int most) = (LeastAt(_acknowledged, place), MostAt(_acknowledged, place));
+            List<(int, int)> acknowledged = [(0, most - 1), (0, least)];
+            Recover(disk, random, least, most, Further, acknowledged, context);
 
             int again = random.Next(disk.Journal.Count + 1);
             DiskReplay second = new(disk.Start, disk.Journal);
             second.AdvanceTo(again);
             Survives secondWay = (Survives)random.Next(4);
-            int least = AcknowledgedAt(acknowledged, again);
-            Recover(new MemoryDisk(second.Crash(secondWay, random)), random, least, least + 1, 0, [], $"{context}, then before operation {again} of the second life, {secondWay} survives");
+            Recover(new MemoryDisk(second.Crash(secondWay, random)), random, LeastAt(acknowledged, again), MostAt(acknowledged, again), 0, [], $"{context}, then before operation {again} of the second life, {secondWay} survives");
         }
         catch (StateStoreException error)
         {
@@ -92,7 +93,7 @@ public sealed class CrashRun
         _world.Replay(store);
         int count = Count(store);
         Assert.True(count >= least && count <= most, $"{context}: {count} blocks, {least} acknowledged; notes: {string.Join(" ", store.Notes)}");
-        _world.AssertIsAt(store, count, context);
+        _world.AssertIsAt(store, count, context, Kept);
         acknowledged.Add((disk.Journal.Count, count));
         for (int i = 0; i < further; i++)
         {
@@ -110,6 +111,14 @@ public sealed class CrashRun
         {
             _world.AcceptTo(store, count);
             acknowledged.Add((disk.Journal.Count, count));
+            if (count > 4 && random.Chance(1, 14))
+            {
+                int back = 1 + random.Next(4);
+                acknowledged.Add((disk.Journal.Count, count - back));      // while it steps back, both are right
+                store.StepBack(new Height((ulong)(count - back - 1)));
+                count -= back;
+            }
+
             if (random.Chance(1, 12))
             {
                 store.Dispose();
@@ -123,7 +132,8 @@ public sealed class CrashRun
 
     private static int Count(StateStore store) => store.LastAccepted is { } last ? (int)last.Height.Value + 1 : 0;
 
-    private static int AcknowledgedAt(List<(int Operation, int Blocks)> acknowledged, int place)
+    /// <summary>Blocks that must be there: what was acknowledged last.</summary>
+    private static int LeastAt(List<(int Operation, int Blocks)> acknowledged, int place)
     {
         int blocks = 0;
         foreach ((int operation, int count) in acknowledged)
@@ -132,6 +142,23 @@ public sealed class CrashRun
         }
 
         return blocks;
+    }
+
+    /// <summary>Blocks that may be there: the one under way too, and what a step back was about to forget.</summary>
+    private static int MostAt(List<(int Operation, int Blocks)> acknowledged, int place)
+    {
+        int most = 0;
+        int least = 0;
+        foreach ((int operation, int count) in acknowledged)
+        {
+            if (operation <= place)
+            {
+                most = count < least ? least : count;
+                least = count;
+            }
+        }
+
+        return most + 1;
     }
 
     private static StateStoreOptions Options(MemoryDisk disk, SeededRandom random) => new()
@@ -147,5 +174,8 @@ public sealed class CrashRun
         RewriteAfterBytes = 30_000,
         CheckpointEveryBlocks = 2 + random.Next(6),
         CheckpointOnDispose = random.Chance(1, 2),
+        HistoryBlocks = 12,
+        HistorySegmentBytes = 2000,
+        KeepBlocks = random.Chance(1, 2) ? 0 : Kept,
     };
 }

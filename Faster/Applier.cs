@@ -1,0 +1,284 @@
+// Brings accepted blocks into the state table, in order, and takes the checkpoints: on a thread of its own, or on the
+// caller's.
+//
+//   Accept: log record durable -> head moves -> Post(work)       the caller goes on; the block's own diff shadows its keys
+//   applier: undo record -> table writes -> Applied moves        only then the caller lets go of the diff
+//            every N blocks a checkpoint at that block           the table stands still for it, the chain does not
+//
+// Because every key that is being written is read from a diff until it is written, and a reader never waits for a checkpoint,
+// what the next block feels of a checkpoint is the disk being busy.
+//
+// Invariants
+//   A1  work is done in the order in which it was posted, each piece whole
+//   A2  after a failure nothing further is done; Failure says what happened, and the store refuses to go on
+//   A3  at most QueueMax blocks wait: Post waits beyond that
+//
+// Threading: Post, Drain and Dispose by the store's one caller; Applied and Failure are published for it.
+
+using System;
+using System.Collections.Generic;
+using System.Threading;
+using ParallelVm.Primitives;
+using ParallelVm.Primitives.State;
+
+namespace ParallelVm.Faster;
+
+/// <summary>What there is to do for one accepted block.</summary>
+/// <param name="At">Where the state stands afterwards.</param>
+/// <param name="Diff">What the block changes.</param>
+/// <param name="Undo">What its keys had before; null when no history is kept.</param>
+internal sealed record ApplyWork(Cut At, StateDiff Diff, StateDiff? Undo);
+
+/// <summary>The one writer of the state table.</summary>
+internal sealed class Applier : IDisposable
+{
+    private const int QueueMax = 64;
+
+    private readonly StateStoreOptions _options;
+    private readonly Checkpoints _checkpoints;
+    private readonly HistoryLog _history;
+    private readonly Lock _tableGate = new();
+    private readonly Queue<ApplyWork> _waiting = new();
+    private readonly object _signal = new();
+    private readonly Thread? _thread;
+    private StateTable _table;
+    private uint _tableNumber;
+    private Cut? _stands;
+    private int _sinceCheckpoint;
+    private long _applied;
+    private bool _isBusy;
+    private bool _isClosing;
+    private Exception? _failure;
+    private Height? _checkpointed;
+
+    public Applier(
+        StateStoreOptions options, Checkpoints checkpoints, HistoryLog history, StateTable table, uint tableNumber, Height? checkpointed)
+    {
+        _options = options;
+        _checkpoints = checkpoints;
+        _history = history;
+        _table = table;
+        _tableNumber = tableNumber;
+        _checkpointed = checkpointed;
+        if (options.AppliesInBackground)
+        {
+            _thread = new Thread(Run) { IsBackground = true, Name = "state applier" };
+            _thread.Start();
+        }
+    }
+
+    /// <summary>Blocks applied since the store was opened.</summary>
+    public long Applied => Volatile.Read(ref _applied);
+
+    /// <summary>What stopped the applier; null while all is well.</summary>
+    public Exception? Failure => Volatile.Read(ref _failure);
+
+    /// <summary>Height of the newest checkpoint; null before the first.</summary>
+    public Height? Checkpointed
+    {
+        get
+        {
+            lock (_signal)
+            {
+                return _checkpointed;
+            }
+        }
+    }
+
+    /// <summary>Blocks that wait.</summary>
+    public int Waiting
+    {
+        get
+        {
+            lock (_signal)
+            {
+                return _waiting.Count + (_isBusy ? 1 : 0);
+            }
+        }
+    }
+
+    /// <summary>Takes work. Without a thread it is done when this returns; an exception of it passes through.</summary>
+    public void Post(ApplyWork work)
+    {
+        if (_thread is null)
+        {
+            Do(work);
+            return;
+        }
+
+        lock (_signal)
+        {
+            while (_waiting.Count >= QueueMax && _failure is null)                                             // A3
+            {
+                Monitor.Wait(_signal);
+            }
+
+            _waiting.Enqueue(work);
+            Monitor.PulseAll(_signal);
+        }
+    }
+
+    /// <summary>Returns when nothing waits or the applier has failed.</summary>
+    public void Drain()
+    {
+        lock (_signal)
+        {
+            while (_thread is not null && (_waiting.Count > 0 || _isBusy) && _failure is null)
+            {
+                Monitor.Wait(_signal);
+            }
+        }
+    }
+
+    /// <summary>Takes a checkpoint of where the table stands, if that is not the newest one's block. Only after <see cref="Drain"/>.</summary>
+    public void CheckpointNow(in Cut at)
+    {
+        if (_checkpointed != at.Block.Height)
+        {
+            Take(at, collects: true);
+        }
+    }
+
+    /// <summary>Takes the table back, and takes a checkpoint there that does not count yet. Only after <see cref="Drain"/>.</summary>
+    public void StepBack(StateDiff undo, in Cut at)
+    {
+        Write(undo);
+        Take(at, collects: false);
+    }
+
+    /// <summary>The chain now ends at that height: what was above is forgotten. Only after <see cref="Drain"/>.</summary>
+    public void ForgetAbove(Height height)
+    {
+        _checkpoints.ForgetAbove(height);
+        _history.CutAfter(height);
+        _checkpoints.Collect();
+    }
+
+    /// <summary>Reads for the store's caller. What is found is valid until the next call.</summary>
+    public bool Read(in StateKey key, out ReadOnlySpan<byte> stored, out bool fromDisk)
+    {
+        lock (_tableGate)      // against a table that is being replaced; nobody else takes it
+        {
+            return _table.ReadStored(key, out stored, out fromDisk, asWriter: false);
+        }
+    }
+
+    /// <summary>Ends the thread after the piece of work it is at, and closes the table. What waits is in the log.</summary>
+    public void Dispose()
+    {
+        lock (_signal)
+        {
+            _isClosing = true;
+            Monitor.PulseAll(_signal);
+        }
+
+        _thread?.Join();
+        _table.Dispose();
+        _history.Dispose();
+    }
+
+    private void Run()
+    {
+        while (true)
+        {
+            ApplyWork work;
+            lock (_signal)
+            {
+                _isBusy = false;
+                Monitor.PulseAll(_signal);
+                while (_waiting.Count == 0 && !_isClosing)
+                {
+                    Monitor.Wait(_signal);
+                }
+
+                if (_isClosing)
+                {
+                    return;
+                }
+
+                work = _waiting.Dequeue();
+                _isBusy = true;
+            }
+
+            try
+            {
+                Do(work);
+            }
+#pragma warning disable CA1031 // a thread's last line: the store's caller is told, refuses everything, and throws this again
+            catch (Exception error)
+#pragma warning restore CA1031
+            {
+                Volatile.Write(ref _failure, error);                                                           // A2
+                lock (_signal)
+                {
+                    _isBusy = false;
+                    Monitor.PulseAll(_signal);
+                }
+
+                return;
+            }
+        }
+    }
+
+    private void Do(ApplyWork work)
+    {
+        if (work.Undo is { } undo)
+        {
+            _history.Append(work.At.Block.Height, undo);
+        }
+
+        Write(work.Diff);
+        _stands = work.At;
+        Volatile.Write(ref _applied, _applied + 1);
+        _sinceCheckpoint++;
+        if (_options.CheckpointEveryBlocks > 0 && _sinceCheckpoint >= _options.CheckpointEveryBlocks)
+        {
+            Take(_stands.Value, collects: true);
+        }
+    }
+
+    private void Write(StateDiff diff)
+    {
+        foreach (ref readonly DiffEntry entry in diff.Entries)
+        {
+            if (entry.IsTombstone)
+            {
+                _table.Delete(entry.Key);
+            }
+            else
+            {
+                _table.Upsert(entry, diff.ValueOf(entry));
+            }
+        }
+    }
+
+    private void Take(in Cut at, bool collects)
+    {
+        _history.Sync();            // the blocks below the checkpoint are not executed again
+        StateTable table = _table;
+        _checkpoints.Take(ref table, ref _tableNumber, at, Replace);
+        if (collects)
+        {
+            _checkpoints.Collect();
+        }
+
+        if (_options.HistoryBlocks > 0 && at.Block.Height.Value > (ulong)_options.HistoryBlocks)
+        {
+            _history.DropBelow(new Height(at.Block.Height.Value - (ulong)_options.HistoryBlocks + 1));
+        }
+
+        _sinceCheckpoint = 0;
+        lock (_signal)
+        {
+            _checkpointed = at.Block.Height;
+        }
+    }
+
+    private void Replace(StateTable rewritten)
+    {
+        lock (_tableGate)
+        {
+            _table = rewritten;
+        }
+    }
+}

@@ -147,7 +147,6 @@ public sealed partial class ChainService
             _programs = accepted.Programs;
             _tree.Accept(accepted);
             _window.Accept(block.Header.TimestampMs, ReplayWindow.IdsOf(block));
-            _heights.Add(block.Id, block.Header.Height);
             foreach (Transaction transaction in block.Transactions)
             {
                 _mempool.Remove(transaction.Id);

@@ -50,6 +50,10 @@ public sealed record ChainOptions
     /// <summary>Bounds of the mempool.</summary>
     public MempoolOptions Mempool { get; init; } = new();
 
+    /// <summary>Opens at this block, although the store may be ahead: the later ones are forgotten, durably. For a consensus engine that is
+    /// behind. The store must be able to step back that far; null: the newest.</summary>
+    public Height? OpenAt { get; init; }
+
     /// <summary>Newest accepted blocks whose receipts stay in memory.</summary>
     public int ReceiptBlocksKept { get; init; } = 64;
 }
@@ -69,10 +73,8 @@ public sealed partial class ChainService
     private readonly Mempool _mempool;
     private readonly VerifiedMemory _verified = new();
     private readonly SignatureVerifier _signatures;
-    private readonly Dictionary<BlockId, Height> _heights = [];     // accepted blocks at or above _indexedFrom
     private readonly Queue<(BlockId Id, Receipt[] Receipts)> _recent = new();
     private readonly int _recentKept;
-    private ulong _indexedFrom;
     private Block _last;
     private ActivePrograms _programs;                               // after _last
     private BlockId _preference;
@@ -95,8 +97,6 @@ public sealed partial class ChainService
         _last = last;
         _programs = new ActivePrograms(rules.Hashing);
         _preference = last.Id;
-        _indexedFrom = last.Header.Height.Value;
-        _heights.Add(last.Id, last.Header.Height);
         Clock = new StageClock(options.Time);
     }
 
@@ -218,7 +218,6 @@ public sealed partial class ChainService
     }
 
     /// <summary>A block by id: processing, or accepted and still kept by the store.</summary>
-    /// <remarks>The first miss since opening walks down the whole store to index it.</remarks>
     public bool TryGetBlock(BlockId id, [NotNullWhen(true)] out Block? block)
     {
         lock (_gate)
@@ -229,14 +228,8 @@ public sealed partial class ChainService
                 return true;
             }
 
-            while (!_heights.ContainsKey(id) && _indexedFrom > 0 && _store.TryReadBlock(new Height(_indexedFrom - 1), out BlockRecord? below))
-            {
-                _indexedFrom--;
-                _heights.Add(below.Value.BlockId, below.Value.Height);
-            }
-
             block = null;
-            return _heights.TryGetValue(id, out Height height) && TryReadAccepted(height, out block);
+            return _store.TryFindBlock(id, out Height height) && TryReadAccepted(height, out block);
         }
     }
 
@@ -287,13 +280,14 @@ public sealed partial class ChainService
     {
         Stack<(ulong TimestampMs, TxId[] Ids)> blocks = new();
         blocks.Push((_last.Header.TimestampMs, ReplayWindow.IdsOf(_last)));
-        while (_indexedFrom > 0)
+        ulong oldest = _last.Header.Height.Value;
+        while (oldest > 0)
         {
-            if (!TryReadAccepted(new Height(_indexedFrom - 1), out Block? block))
+            if (!TryReadAccepted(new Height(oldest - 1), out Block? block))
             {
                 return new Refusal(
                     RefusalCode.ReplayWindowIncomplete,
-                    $"The store keeps no block {_indexedFrom - 1}, which may hold transactions that have not expired by block {_last.Header.Height}.");
+                    $"The store keeps no block {oldest - 1}, which may hold transactions that have not expired by block {_last.Header.Height}.");
             }
 
             if (ReplayWindow.IsForgotten(block.Header.TimestampMs, _last.Header.TimestampMs))
@@ -301,8 +295,7 @@ public sealed partial class ChainService
                 break;
             }
 
-            _indexedFrom--;
-            _heights.Add(block.Id, block.Header.Height);
+            oldest--;
             blocks.Push((block.Header.TimestampMs, ReplayWindow.IdsOf(block)));
         }
 

@@ -44,6 +44,12 @@ internal static class Opening
             last = genesis;
         }
 
+        if (options.OpenAt is { } height && height.CompareTo(store.LastAccepted!.Value.Height) < 0)
+        {
+            store.StepBack(height);
+            last = null;
+        }
+
         last ??= ReadLast(store);
         return true;
     }

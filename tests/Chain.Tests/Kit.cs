@@ -100,6 +100,22 @@ internal sealed class MemoryStore : IStateStore
         return record is not null;
     }
 
+    public bool TryFindBlock(BlockId id, out Height height)
+    {
+        int index = _disk.Blocks.FindIndex(block => block.BlockId == id);
+        height = new Height((ulong)Math.Max(index, 0));
+        return index >= _disk.KeptFrom && index >= 0;
+    }
+
+    public void StepBack(Height height)
+    {
+        int kept = (int)height.Value + 1;
+        _disk.Blocks.RemoveRange(kept, _disk.Blocks.Count - kept);
+        _disk.States.RemoveRange(kept, _disk.States.Count - kept);
+        _accepted = _disk.States[^1];
+        _last = _disk.Blocks[^1];
+    }
+
     public void Checkpoint()
     {
     }

@@ -119,6 +119,26 @@ public class RestartTests
     }
 
     [Fact]
+    public void A_chain_opened_below_its_store_forgets_the_later_blocks_and_accepts_them_again()
+    {
+        using Kit first = new();
+        Fill(first, 5);
+        BlockRecord[] later = [.. first.Disk.Blocks];
+        ChainOptions options = first.Options with { Store = new MemoryStore(first.Options.Genesis.Hashing, first.Disk), OpenAt = new Height(2) };
+        Assert.True(ChainService.TryOpen(options, out ChainService? chain, out _));
+        Assert.Equal(later[2].BlockId, chain.LastAccepted.Id);
+        Assert.False(chain.TryGetBlock(later[3].BlockId, out _));
+        for (int height = 3; height < later.Length; height++)
+        {
+            Assert.True(chain.TryParse(later[height].Payload.Span, out Block? block, out _));
+            Assert.True(chain.TryVerify(block, out Refusal refusal), refusal.ToString());
+            chain.Accept(block.Id);
+        }
+
+        Assert.Equal(later[^1].StateRoot, first.Disk.Blocks[^1].StateRoot);
+    }
+
+    [Fact]
     public void A_store_of_another_genesis_is_refused()
     {
         using Kit first = new();

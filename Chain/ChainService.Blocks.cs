@@ -153,6 +153,7 @@ public sealed partial class ChainService
             }
 
             _mempool.RemoveExpired(block.Header.TimestampMs);
+            Compile(accepted);
             KeepReceipts(id, accepted.Receipts);
             ForgetBuilt(block);
             if (PreferredTip() is null)
@@ -307,6 +308,19 @@ public sealed partial class ChainService
         Clock.Stop(Stage.Root, start);
         refusal = Refusal.None;
         return true;
+    }
+
+    // New code is compiled before it is first called, in the background; what nobody verified here lately waits for its first call.
+    private void Compile(ProcessingBlock accepted)
+    {
+        foreach (ProgramId id in ActivePrograms.ChangedBy(accepted.Block.Transactions, accepted.Receipts))
+        {
+            if (_programs.TryFind(_store.Accepted, id, out ProgramRecord? record)
+                && _rules.Loader.TryFind(record.CodeHash, record.Fork, out VerifiedProgram? program))
+            {
+                _engine.Code?.Request(program, ForkRules.Launch);
+            }
+        }
     }
 
     private void KeepReceipts(BlockId id, Receipt[] receipts)

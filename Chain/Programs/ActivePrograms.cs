@@ -65,17 +65,34 @@ internal sealed class ActivePrograms
     /// <summary>The table after a block on this one.</summary>
     public ActivePrograms After(Transaction[] transactions, Receipt[] receipts)
     {
-        Dictionary<ProgramId, ProgramRecord>? known = null;
+        List<ProgramId> changed = ChangedBy(transactions, receipts);
+        if (changed.Count == 0)
+        {
+            return this;
+        }
+
+        Dictionary<ProgramId, ProgramRecord> known = new(_known);
+        foreach (ProgramId id in changed)
+        {
+            known.Remove(id);
+        }
+
+        return new ActivePrograms(_hashing, known);
+    }
+
+    /// <summary>Programs that a block deployed or changed; one that was changed twice is there twice.</summary>
+    public static List<ProgramId> ChangedBy(Transaction[] transactions, Receipt[] receipts)
+    {
+        List<ProgramId> changed = [];
         for (int i = 0; i < transactions.Length; i++)
         {
-            if (transactions[i].Programs[0] == ProgramId.System && receipts[i].Succeeded && SystemProgram.TryFindChanged(transactions[i], out ProgramId changed))
+            if (transactions[i].Programs[0] == ProgramId.System && receipts[i].Succeeded && SystemProgram.TryFindChanged(transactions[i], out ProgramId id))
             {
-                known ??= new Dictionary<ProgramId, ProgramRecord>(_known);
-                known.Remove(changed);
+                changed.Add(id);
             }
         }
 
-        return known is null ? this : new ActivePrograms(_hashing, known);
+        return changed;
     }
 
     /// <summary>Reads a program's record from a state.</summary>

@@ -35,6 +35,24 @@ internal sealed class ProgramLoader(long maxBytes = ProgramLoader.MaxBytes)
     /// <summary>How often a container went through the verifier.</summary>
     public long Verifications => Interlocked.Read(ref _verifications);
 
+    /// <summary>Finds a program that is kept.</summary>
+    public bool TryFind(in Bytes32 codeHash, uint fork, [NotNullWhen(true)] out VerifiedProgram? program)
+    {
+        lock (_gate)
+        {
+            if (!_index.TryGetValue((codeHash, fork), out LinkedListNode<Kept>? node))
+            {
+                program = null;
+                return false;
+            }
+
+            _byUse.Remove(node);
+            _byUse.AddFirst(node);
+            program = node.Value.Program;
+            return true;
+        }
+    }
+
     /// <summary>Verifies a container unless it is known.</summary>
     /// <param name="codeHash">Its BLAKE3.</param>
     public bool TryVerify(
@@ -79,23 +97,6 @@ internal sealed class ProgramLoader(long maxBytes = ProgramLoader.MaxBytes)
         bool isLegal = TryVerify(code, record.CodeHash, record.Fork, out program, out _);
         Invariant.Require(isLegal);                                         // it was when it came, and a fork's rules do not change
         return program!;
-    }
-
-    private bool TryFind(in Bytes32 codeHash, uint fork, [NotNullWhen(true)] out VerifiedProgram? program)
-    {
-        lock (_gate)
-        {
-            if (!_index.TryGetValue((codeHash, fork), out LinkedListNode<Kept>? node))
-            {
-                program = null;
-                return false;
-            }
-
-            _byUse.Remove(node);
-            _byUse.AddFirst(node);
-            program = node.Value.Program;
-            return true;
-        }
     }
 
     private void Keep(Kept kept)

@@ -266,6 +266,21 @@ public class DeployTests
     }
 
     [Fact]
+    public void Accepted_code_is_compiled_before_anybody_calls_it()
+    {
+        using Kit kit = new(jit: JitMode.AtOnce);
+        Published(kit, Stepper(5));
+        kit.Submit(Deploy(kit, Stepper(5)));
+        Block deployed = kit.BuildAndVerify();
+        Assert.Equal(0, kit.Engine.Code!.Metrics.Compiled);
+        kit.Chain.Accept(deployed.Id);
+        Assert.Equal(1, kit.Engine.Code.Metrics.Compiled);
+        kit.Submit(Call(kit));
+        kit.BuildAndAccept();
+        Assert.Equal(5, Counter(kit));
+    }
+
+    [Fact]
     public void A_full_loader_forgets_the_oldest_use_and_nobody_sees_it()
     {
         using Kit kit = new();

@@ -139,13 +139,13 @@ internal sealed class Kit : IDisposable
 
     public Kit(
         int workers = 1, ChainLimits? limits = null, MemoryStore.Disk? disk = null, int? checkpointHeight = null,
-        MempoolOptions? mempool = null, IStateStore? store = null, ManualTime? time = null, ulong genesisMs = StartMs)
+        MempoolOptions? mempool = null, IStateStore? store = null, ManualTime? time = null, ulong genesisMs = StartMs, JitMode jit = JitMode.Background)
     {
         Genesis = MakeGenesis(limits ?? ChainLimits.Default, genesisMs);
         Disk = disk ?? new MemoryStore.Disk();
         Store = store ?? new MemoryStore(Genesis.Hashing, Disk, checkpointHeight);
         Time = time ?? new ManualTime(StartMs + 1_000);
-        Engine = new ParallelEngine(Time, workers) { AlwaysParallel = workers > 1 };
+        Engine = new ParallelEngine(Time, workers, jit: jit) { AlwaysParallel = workers > 1 };
         Options = new ChainOptions { Genesis = Genesis, Store = Store, Engine = Engine, Time = Time, Workers = workers, Mempool = mempool ?? new MempoolOptions() };
         Chain = ChainService.TryOpen(Options, out ChainService? chain, out Refusal refusal) ? chain : throw new InvalidOperationException(refusal.ToString());
     }

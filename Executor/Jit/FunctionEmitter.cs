@@ -3,8 +3,8 @@
 //   cells      IL locals, so that the .NET compiler gives them registers. The frame holds what crosses a border: the arguments on
 //              entry, the results at RET, operands and results of helpers, windows of calls. Nothing else is ever written back:
 //              a frame is private to its activation, and an ended run shows no cells.
-//   gas        a local; charge words become compare and subtract, exactly as the interpreter meets them. Machine.Gas holds it
-//              where somebody else looks: calls, operations that charge, ends.
+//   gas        a local; charge words become a subtraction and a branch, exactly where the interpreter meets them. Machine.Gas
+//              holds it where somebody else looks: calls, operations that charge, ends.
 //   traps      no exception, no throwing opcode: overflow is a compare, division is guarded. A trap jumps to a stub behind the
 //              code, which leaves by a tail call of JitHelpers.Stop with gas, code and place. One shared tail instead would join as
 //              many paths as there are traps, and takes the .NET compiler longer on functions near the caps.
@@ -154,13 +154,15 @@ internal sealed partial class FunctionEmitter
             return;
         }
 
-        _il.Emit(OpCodes.Ldloc, _gas);
-        Constant(gas);
-        _il.Emit(OpCodes.Blt_Un, TrapStub(TrapCode.OutOfGas));
+        // One subtraction whose sign is the answer: gas is below 2^63 (Machine.Execute), and out of gas uses all of it, so that what is
+        // left then is nobody's.
         _il.Emit(OpCodes.Ldloc, _gas);
         Constant(gas);
         _il.Emit(OpCodes.Sub);
         _il.Emit(OpCodes.Stloc, _gas);
+        _il.Emit(OpCodes.Ldloc, _gas);
+        Constant(0);
+        _il.Emit(OpCodes.Blt, TrapStub(TrapCode.OutOfGas));
     }
 
     private void Call(int window, int function)

@@ -111,7 +111,7 @@ internal sealed unsafe class Machine
             return SwitchLoop.Run<Untraced, Checked>(this, function, Active.Frame);
         }
 
-        if (Sink is null && Code?.Find(Active.Code)?.Find(function) is CompiledFunction compiled)
+        if (Sink is null && Gas <= long.MaxValue && Code?.Find(Active.Code)?.Find(function) is CompiledFunction compiled)
         {
             return compiled(this, Active.Frame);
         }

@@ -9,6 +9,7 @@
 using System;
 using System.Collections.Generic;
 using System.Globalization;
+using System.Linq;
 using System.Numerics;
 using ParallelVm.AccessLists;
 using ParallelVm.Executor.Bytecode;
@@ -26,40 +27,47 @@ internal sealed class BigMachine
     private const int MaxLength = 1 << 20;
 
     private static readonly BigInteger Word = BigInteger.One << 64;
+    private static readonly BigInteger P = SpecialValues.P;
     private static readonly BigInteger HalfWord = BigInteger.One << 63;
 
     private readonly VmCase _case;
-    private readonly Container _code;
-    private readonly ContainerEntry _entry;
-    private readonly ulong[] _cells = new ulong[VerifierLimits.MaxFrameCells];
-    private readonly List<byte> _heap = [];
+    private readonly List<OpenProgram> _open = [];
     private readonly byte[]?[] _records;
     private readonly bool[] _isTouched;
-    private readonly List<PendingAdd> _adds = [];
-    private readonly List<(uint Schema, byte[] Bytes)> _events = [];
+    private readonly Dictionary<int, UInt128> _adds = [];              // in the order of the first add
+    private readonly List<(ProgramId? Program, uint Schema, byte[] Bytes)> _events = [];
     private readonly List<Charge> _charges = [];
-    private readonly ulong?[][] _blockPrices;
     private byte[] _returned = [];
     private ulong _used;
-    private int _function;
+    private int _function;                                          // place in the called program: calls of others count as one place
     private int _at;
 
     // the instruction that runs: where its frame starts, and its operands in text order
     private int _frame;
     private OpcodeInfo _info = OpcodeTable.Get(Opcode.Nop);
     private uint[] _operands = [];
+    private int _next;                                              // the instruction after it
+    private int _element;                                           // of the array that its slot starts
 
     private BigMachine(VmCase subject)
     {
         _case = subject;
-        _code = subject.Container;
-        uint selector = subject.Message.Program.Entries[subject.Message.EntryIndex].Selector;
-        _entry = Array.Find(_code.Entries, entry => entry.Selector == selector)!;
         _records = Array.ConvertAll(subject.Before, value => (byte[]?)value?.Clone());
         _isTouched = new bool[_records.Length];
-        _blockPrices = new ulong?[_code.Functions.Length][];
         _used = subject.Message.IntrinsicGas;
     }
+
+    // a program between its first and its last instruction; nothing in it outlives it
+    private sealed record OpenProgram(ProgramId Id, Container Code, ContainerEntry Entry, ushort[] Slots, Bytes32 Caller, ReadOnlyMemory<byte> Arguments)
+    {
+        public ulong[] Cells { get; } = new ulong[VerifierLimits.MaxFrameCells];
+
+        public List<byte> Heap { get; } = [];
+
+        public ulong?[]?[] BlockPrices { get; } = new ulong?[Code.Functions.Length][];
+    }
+
+    private OpenProgram Top => _open[^1];
 
     private sealed class Stop(Halt halt, int code) : Exception
     {
@@ -76,13 +84,12 @@ internal sealed class BigMachine
         (int missingSlot, AccessMode missingMode) = (-1, AccessMode.Read);
         try
         {
-            (missingSlot, missingMode) = machine.MissingAccess();
-            if (missingSlot >= 0)
-            {
-                throw Trap(TrapCode.UndeclaredAccess);
-            }
-
-            machine.RunFunction(machine._entry.Function, 0);
+            Message message = subject.Message;
+            uint selector = message.Program.Entries[message.EntryIndex].Selector;
+            ContainerEntry entry = Array.Find(subject.Container.Entries, row => row.Selector == selector)!;
+            (missingSlot, missingMode) = MissingAccess(subject, entry);
+            Require(missingSlot < 0, TrapCode.UndeclaredAccess);
+            machine.RunProgram(new OpenProgram(message.Programs[0], subject.Container, entry, message.SlotTable, message.Payer.Value, message.Arguments), []);
         }
         catch (Stop stop)
         {
@@ -101,25 +108,22 @@ internal sealed class BigMachine
 
         Outcome outcome = new(halt, (ushort)code, (ushort)machine._function, machine._at, machine._used, missingSlot, missingMode);
         return halt == Halt.Success
-            ? new Verdict(outcome, machine._records, machine._isTouched, machine._adds, machine.Output(), machine._charges)
+            ? new Verdict(outcome, machine._records, machine._isTouched, [.. machine._adds.Select(add => new PendingAdd(add.Key, add.Value))], machine.Output(), machine._charges)
             : new Verdict(outcome, subject.Before, new bool[subject.Before.Length], [], [], machine._charges);
     }
 
-    // Every slot needs an access whose mode covers the entry's; what is written or added to belongs to the program.
-    private (int Slot, AccessMode Mode) MissingAccess()
+    // Every slot needs an access whose mode covers the entry's; what is written or added to belongs to whom the entry says.
+    private static (int Slot, AccessMode Mode) MissingAccess(VmCase subject, ContainerEntry entry)
     {
-        ushort[] slots = _case.Message.SlotTable;
-        if (slots.Length != _entry.SlotModes.Length || _code.Functions[_entry.Function].Args != 0)
+        Message message = subject.Message;
+        Require(message.SlotTable.Length == entry.SlotModes.Length && subject.Container.Functions[entry.Function].Args == 0, TrapCode.BadArgument);
+        for (int slot = 0; slot < entry.SlotModes.Length; slot++)
         {
-            throw Trap(TrapCode.BadArgument);
-        }
-
-        for (int slot = 0; slot < slots.Length; slot++)
-        {
-            Access access = _case.Message.Accesses.Accesses[slots[slot]];
-            AccessMode needed = _entry.SlotModes[slot];
+            Access access = message.Accesses.Accesses[message.SlotTable[slot]];
+            AccessMode needed = entry.SlotModes[slot];
             bool covers = access.Mode == AccessMode.Write || access.Mode == needed;
-            if (!covers || (needed != AccessMode.Read && access.ProgramIndex != 0))
+            bool isOwners = message.Programs[access.ProgramIndex] == (OwnerOf(subject.Container, entry.SlotOwners, slot) ?? message.Programs[0]);
+            if (!covers || (needed != AccessMode.Read && !isOwners))
             {
                 return (slot, needed);
             }
@@ -127,6 +131,9 @@ internal sealed class BigMachine
 
         return (-1, AccessMode.Read);
     }
+
+    private static ProgramId? OwnerOf(Container container, byte[] owners, int slot) =>
+        owners.Length == 0 || owners[slot] == 0 ? null : container.Programs[owners[slot] - 1];
 
     private GasPrices Prices => _case.Block.Rules.Prices;
 
@@ -156,26 +163,25 @@ internal sealed class BigMachine
     // a longer length than any memory has costs like that one, and is found out of bounds afterwards
     private void PayWords(BigInteger length, ulong price) => Pay((BigInteger.Min(length, MaxLength) + 31) / 32 * price);
 
-    private ReadOnlySpan<ulong> CodeOf(int function)
+    private static ReadOnlySpan<ulong> CodeOf(Container container, int function)
     {
         int start = 0;
         for (int i = 0; i < function; i++)
         {
-            start += _code.Functions[i].Length;
+            start += container.Functions[i].Length;
         }
 
-        return _code.Code.AsSpan(start, _code.Functions[function].Length);
+        return container.Code.AsSpan(start, container.Functions[function].Length);
     }
 
-    // At each leader the price of its block: all rows up to the next leader, calls with their frames.
-    private ulong?[] BlockPrices(int function)
+    // At each leader the price of its block: all rows up to the next leader, calls with their frames and slots.
+    private ulong?[] BlockPrices(int function, ulong[] code)
     {
-        if (_blockPrices[function] is not null)
+        if (Top.BlockPrices[function] is ulong?[] known)
         {
-            return _blockPrices[function];
+            return known;
         }
 
-        ReadOnlySpan<ulong> code = CodeOf(function);
         ulong?[] prices = new ulong?[code.Length + 1];
         prices[0] = 0;
         for (int at = 0; at < code.Length; at++)
@@ -183,10 +189,9 @@ internal sealed class BigMachine
             OpcodeInfo info = OpcodeTable.Get((Opcode)(byte)code[at]);
             foreach (Operand operand in info.Operands)
             {
-                if (operand.Kind == OperandKind.Target)
-                {
-                    prices[operand.Read(code[at])] = 0;
-                }
+                uint value = operand.Read(code[at]);
+                ushort[] targets = operand.Kind == OperandKind.Target ? [(ushort)value] : operand.Kind == OperandKind.Table ? Top.Code.Tables[value] : [];
+                Array.ForEach(targets, target => prices[target] = 0);
             }
 
             if (info.Flow is not (Flow.Next or Flow.Call))
@@ -199,78 +204,92 @@ internal sealed class BigMachine
         for (int at = 0; at < code.Length; at++)
         {
             leader = prices[at] is null ? leader : at;
-            OpcodeInfo info = OpcodeTable.Get((Opcode)(byte)code[at]);
-            prices[leader] += _case.Block.Rules.GasOf(info.Opcode) + (info.Flow == Flow.Call ? _code.Functions[code[at] >> 32].Cells / 8UL : 0);
+            Opcode opcode = (Opcode)(byte)code[at];
+            prices[leader] += _case.Block.Rules.GasOf(opcode) + opcode switch
+            {
+                Opcode.Call => Top.Code.Functions[code[at] >> 32].Cells / 8UL * Prices.CallCells,
+                Opcode.Xcall => (ulong)Top.Code.Sites[code[at] >> 32].Slots.Length * Prices.CallSlot,
+                _ => 0,
+            };
         }
 
-        return _blockPrices[function] = prices;
+        return Top.BlockPrices[function] = prices;
+    }
+
+    // A program on cells and memory of its own. HALT ends it; what it leaves in its first cells is the result.
+    private ulong[] RunProgram(OpenProgram program, ulong[] arguments)
+    {
+        _open.Add(program);
+        arguments.CopyTo(program.Cells, 0);
+        try
+        {
+            RunFunction(program.Entry.Function, 0);
+        }
+        catch (Stop stop) when (stop.Halt == Halt.Success)
+        {
+        }
+
+        _open.RemoveAt(_open.Count - 1);
+        return program.Cells[..program.Code.Functions[program.Entry.Function].Rets];
     }
 
     private void RunFunction(int function, int frame)
     {
-        ulong[] code = CodeOf(function).ToArray();
-        ulong?[] prices = BlockPrices(function);
-        for (int at = 0; ; at++)
+        ulong[] code = CodeOf(Top.Code, function).ToArray();
+        ulong?[] prices = BlockPrices(function, code);
+        for (int at = 0; ;)
         {
-            (_function, _at, _frame) = (function, at, frame);
+            (_function, _at) = _open.Count == 1 ? (function, at) : (_function, _at);
+            _frame = frame;
             if (prices[at] is ulong price)
             {
                 Pay(price);
             }
 
             _info = OpcodeTable.Get((Opcode)(byte)code[at]);
+            _element = 0;
             _operands = Array.ConvertAll(_info.Operands, operand => operand.Read(code[at]));
-            switch (_info.Opcode)
+            if (_info.Opcode == Opcode.Ret)
             {
-                case Opcode.Ret:
-                    return;
-                case Opcode.Halt:
-                    throw new Stop(Halt.Success, 0);
-                case Opcode.Abort:
-                    throw new Stop(Halt.Revert, (int)BigInteger.Min(65535, 256 + U(0)));
-                case Opcode.Trap:
-                    throw Trap(_operands[0] == 0 ? TrapCode.Unreachable : (TrapCode)_operands[0]);
-                case Opcode.Call:
-                    RunFunction((int)_operands[0], frame + (int)_operands[1]);
-                    break;
-                default:
-                    if (!Branches.TryGetValue(_info.Opcode, out Func<BigMachine, bool>? isTaken))
-                    {
-                        Laws[_info.Opcode](this);
-                    }
-                    else if (isTaken(this))
-                    {
-                        at = (int)_operands[^1] - 1;
-                    }
-
-                    break;
+                return;
             }
+
+            _next = at + 1;
+            Laws[_info.Opcode](this);
+            at = _next;
         }
     }
 
-    private static readonly Dictionary<Opcode, Func<BigMachine, bool>> Branches = new()
-    {
-        [Opcode.Jmp] = _ => true,
-        [Opcode.Jnz] = m => m.U(0) != 0,
-        [Opcode.Jz] = m => m.U(0) == 0,
-        [Opcode.Jeq] = m => m.U(0) == m.U(1),
-        [Opcode.Jne] = m => m.U(0) != m.U(1),
-        [Opcode.Jlt] = m => m.U(0) < m.U(1),
-        [Opcode.Jge] = m => m.U(0) >= m.U(1),
-        [Opcode.Jslt] = m => m.S(0) < m.S(1),
-        [Opcode.Jsge] = m => m.S(0) >= m.S(1),
-    };
-
     private static readonly Dictionary<Opcode, Action<BigMachine>> Laws = new()
     {
+        [Opcode.Trap] = m => throw Trap(m._operands[0] == 0 ? TrapCode.Unreachable : (TrapCode)m._operands[0]),
+        [Opcode.Halt] = _ => throw new Stop(Halt.Success, 0),
+        [Opcode.Abort] = m => throw new Stop(Halt.Revert, (int)BigInteger.Min(65535, 256 + m.U(0))),
+        [Opcode.Jmp] = m => m.Jump(true),
+        [Opcode.Jnz] = m => m.Jump(m.U(0) != 0),
+        [Opcode.Jz] = m => m.Jump(m.U(0) == 0),
+        [Opcode.Jeq] = m => m.Jump(m.U(0) == m.U(1)),
+        [Opcode.Jne] = m => m.Jump(m.U(0) != m.U(1)),
+        [Opcode.Jlt] = m => m.Jump(m.U(0) < m.U(1)),
+        [Opcode.Jge] = m => m.Jump(m.U(0) >= m.U(1)),
+        [Opcode.Jslt] = m => m.Jump(m.S(0) < m.S(1)),
+        [Opcode.Jsge] = m => m.Jump(m.S(0) >= m.S(1)),
+        [Opcode.Switch] = m => m._next = m.Top.Code.Tables[m._operands[1]][(int)BigInteger.Min(m.U(0), m.Top.Code.Tables[m._operands[1]].Length - 1)],
+        [Opcode.Call] = m =>
+        {
+            int next = m._next;
+            m.RunFunction((int)m._operands[0], m._frame + (int)m._operands[1]);
+            m._next = next;
+        },
+        [Opcode.Xcall] = m => m.CallProgram(m.Top.Code.Sites[m._operands[0]]),
         [Opcode.Loop] = static _ => { },
         [Opcode.Nop] = static _ => { },
         [Opcode.Mov] = m => m.Set(m.U(1)),
         [Opcode.Ldi] = m => m.Set(m._operands[1]),
         [Opcode.Ldis] = m => m.Set(Wrapped((int)m._operands[1])),
-        [Opcode.Ldc] = m => m.Set(m._code.Constants[m._operands[1]]),
+        [Opcode.Ldc] = m => m.Set(m.Top.Code.Constants[m._operands[1]]),
         [Opcode.Sel] = m => m.Set(m.U(3) != 0 ? m.U(1) : m.U(2)),
-        [Opcode.Swp] = m => (m._cells[m.Cell(0)], m._cells[m.Cell(1)]) = (m._cells[m.Cell(1)], m._cells[m.Cell(0)]),
+        [Opcode.Swp] = m => (m.Top.Cells[m.Cell(0)], m.Top.Cells[m.Cell(1)]) = (m.Top.Cells[m.Cell(1)], m.Top.Cells[m.Cell(0)]),
         [Opcode.Mov2] = m => m.Set(m.U(1, 2), 2),
         [Opcode.Mov4] = m => m.Set(m.U(1, 4), 4),
 
@@ -327,6 +346,8 @@ internal sealed class BigMachine
         // fixed point
         [Opcode.MulDiv] = m => m.SetQuotient(m.U(1) * m.U(2), m.U(3), m._operands[4]),
         [Opcode.MulScale] = m => m.SetQuotient(m.U(1) * m.U(2), BigInteger.Pow(10, (int)m._operands[3]), m._operands[4]),
+        [Opcode.Mulsh] = m => m.SetQuotient(m.U(1) * m.U(2), BigInteger.One << (int)m._operands[3], m._operands[4]),
+        [Opcode.Divsh] = m => m.SetQuotient(m.U(1) << (int)m._operands[3], m.U(2), m._operands[4]),
         [Opcode.Sqrt] = m => m.Set(Root(m.U(1), m._operands[2] == 1)),
 
         // pairs and quads
@@ -341,6 +362,17 @@ internal sealed class BigMachine
         [Opcode.Deq] = m => m.Set(m.U(1, 2) == m.U(2, 2)),
         [Opcode.Dnarrow] = m => m.SetChecked(m.U(1, 2)),
         [Opcode.Qeq] = m => m.Set(m.U(1, 4) == m.U(2, 4)),
+
+        // the Goldilocks field
+        [Opcode.Fadd] = m => m.Set((m.U(1) + m.U(2)) % P),
+        [Opcode.Fsub] = m => m.Set((m.U(1) + P - m.U(2)) % P),
+        [Opcode.Fmul] = m => m.Set(m.U(1) * m.U(2) % P),
+        [Opcode.Fneg] = m => m.Set((P - m.U(1)) % P),
+        [Opcode.Finv] = m => m.Set(BigInteger.ModPow(NotZero(m.U(1)), P - 2, P)),
+        [Opcode.Fred] = m => m.Set(m.U(1) % P),
+        [Opcode.Feq] = m => m.Set(m.U(1) == m.U(2)),
+        [Opcode.Pos2] = m => Poseidon2.Compress(m.Felts(1, 4), m.Felts(2, 4), m.Felts(0, 4)),
+        [Opcode.Pos2p] = m => Poseidon2.Permute(m.Felts(0, 8)),
 
         // memory
         [Opcode.Ld1] = m => m.Set(Number(m.Load(m.U(1) + m._operands[2], 1))),
@@ -361,29 +393,38 @@ internal sealed class BigMachine
             Array.Fill(filled, (byte)(m.U(1) % 256));
             m.Write(m.U(0), filled);
         },
+        [Opcode.Mcmp] = m =>
+        {
+            byte[] first = m.ReadPaid(m.U(1), m.U(3), m.Prices.CopyWord);
+            m.Set(Wrapped(Math.Sign(first.AsSpan().SequenceCompareTo(m.Read(m.U(2), m.U(3))))));
+        },
         [Opcode.Mgrow] = m =>
         {
-            Require(m.U(1) <= m._entry.MaxPages - (m._heap.Count / PageBytes), TrapCode.Limit);
+            Require(m.U(1) <= m.Top.Entry.MaxPages - (m.Top.Heap.Count / PageBytes), TrapCode.Limit);
             int pages = (int)m.U(1);
             m.Pay(pages * (BigInteger)m.Prices.Page);
-            m.Set(HeapAddress + m._heap.Count);
-            m._heap.AddRange(new byte[pages * PageBytes]);
+            m.Set(HeapAddress + m.Top.Heap.Count);
+            m.Top.Heap.AddRange(new byte[pages * PageBytes]);
         },
         [Opcode.Keccak] = m => m.SetQuad(Keccak256.Hash(m.ReadPaid(m.U(1), m.U(2), m.Prices.KeccakWord))),
         [Opcode.Sha256] = m => m.SetQuad(Sha256.Hash(m.ReadPaid(m.U(1), m.U(2), m.Prices.Sha256Word))),
         [Opcode.Blake3] = m => m.SetQuad(Blake3.Hash(m.ReadPaid(m.U(1), m.U(2), m.Prices.Blake3Word))),
+        [Opcode.Edver] = m =>
+        {
+            byte[] s = m.Read(m.U(1), 128);
+            m.Set(Ed25519.Verify(new PublicKey(Bytes32.From(s.AsSpan(0, 32))), s.AsSpan(96), Signature.From(s.AsSpan(32, 64))));
+        },
         [Opcode.Emit] = m =>
         {
             byte[] said = m.ReadPaid(m.U(1), m.U(2), m.Prices.OutputWord);
-            m._events.Add((m._operands[0], said));
-            int total = 0;
-            m._events.ForEach(item => total += item.Bytes.Length);
-            Require(m._events.Count <= 64 && total <= 8 * 1024, TrapCode.Limit);
+            m._events.Add((m._open.Count == 1 ? null : m.Top.Id, m._operands[0], said));
+            Require(m._events.Count <= 64 && m._events.Sum(item => item.Bytes.Length) <= 8 * 1024, TrapCode.Limit);
         },
         [Opcode.Retd] = m =>
         {
-            m._returned = m.ReadPaid(m.U(0), m.U(1), m.Prices.OutputWord);
-            Require(m._returned.Length <= 1024, TrapCode.Limit);
+            byte[] data = m.ReadPaid(m.U(0), m.U(1), m.Prices.OutputWord);
+            Require(data.Length <= 1024, TrapCode.Limit);
+            m._returned = m._open.Count == 1 ? data : m._returned;
         },
 
         // context
@@ -393,12 +434,12 @@ internal sealed class BigMachine
             ContextId.TimestampMs => m._case.Block.TimestampMs,
             ContextId.BaseFee => m._case.Block.BaseFee,
             ContextId.Fork => m._case.Block.Fork,
-            ContextId.SlotCount => (ulong)m._entry.SlotModes.Length,
-            ContextId.ArgumentLength => (ulong)m._case.Message.Arguments.Length,
+            ContextId.SlotCount => (ulong)m.Top.Entry.SlotModes.Length,
+            ContextId.ArgumentLength => (ulong)m.Top.Arguments.Length,
             _ => (ulong)m._case.Message.Signers.Length,
         }),
-        [Opcode.Caller] = m => m.SetQuad(m._case.Message.Payer.Value),
-        [Opcode.Self] = m => m.SetQuad(m._case.Message.Programs[0].Value),
+        [Opcode.Caller] = m => m.SetQuad(m.Top.Caller),
+        [Opcode.Self] = m => m.SetQuad(m.Top.Id.Value),
         [Opcode.Chain] = m => m.SetQuad(m._case.Block.Chain.Value),
         [Opcode.Signer] = m =>
         {
@@ -418,6 +459,12 @@ internal sealed class BigMachine
         [Opcode.Sldq] = m => m.Set(Number(Field(m.Record, (int)m._operands[2], 32)), 4),
         [Opcode.Sst8] = m => m.Put((int)m._operands[1], Bytes(m.U(2), 8)),
         [Opcode.Sstq] = m => m.Put((int)m._operands[1], Bytes(m.U(2, 4), 32)),
+        [Opcode.Sldx] = m => m.Set(Number(Field(m.At(3), (int)m._operands[4], 8))),
+        [Opcode.Sstx] = m =>
+        {
+            m.At(2);
+            m.Put((int)m._operands[3], Bytes(m.U(4), 8));
+        },
         [Opcode.Sacc] = m => m.Accumulate((UInt128)m.U(2, 2)),
         [Opcode.Snew] = m =>
         {
@@ -449,7 +496,53 @@ internal sealed class BigMachine
     };
 
     /// <summary>Index of the access that the instruction's slot names.</summary>
-    private int Index => _case.Message.SlotTable[_operands[Array.FindIndex(_info.Operands, operand => operand.IsSlot)]];
+    private int Index => Top.Slots[_operands[Array.FindIndex(_info.Operands, operand => operand.IsSlot)] + _element];
+
+    private void Jump(bool isTaken) => _next = isTaken ? (int)_operands[^1] : _next;
+
+    // the record of the array's element that a cell names
+    private byte[]? At(int operand)
+    {
+        Require(U(operand) < _operands[operand - 1], TrapCode.SlotBound);
+        _element = (int)U(operand);
+        return Record;
+    }
+
+    private void CallProgram(ContainerSite site)
+    {
+        ContainerImport import = Top.Code.Imports[site.Import];
+        ProgramId id = Top.Code.Programs[import.Program];
+        Container? code = _case.Programs.GetValueOrDefault(id);
+        ContainerEntry? entry = code is null ? null : Array.Find(code.Entries, row => row.Selector == import.Selector);
+        Require(entry is not null && IsAsImported(import, code!, entry), TrapCode.Schema);
+        Require(entry!.IsView || !_open.Exists(open => open.Id == id), TrapCode.Reenter);
+        Require(_open.Count < 8, TrapCode.Depth);
+        (int first, int next) = (Cell(1), _next);
+        ushort[] slots = Array.ConvertAll(site.Slots, slot => Top.Slots[slot]);
+        ulong[] results = RunProgram(
+            new OpenProgram(id, code!, entry, slots, Top.Id.Value, default), Top.Cells[first..(first + import.Args)]);
+        results.CopyTo(Top.Cells, first);
+        _next = next;
+    }
+
+    // the same arguments, results, kind, and per slot mode and owner; and no HALT that would leave results undefined
+    private bool IsAsImported(ContainerImport import, Container code, ContainerEntry entry)
+    {
+        FunctionHeader header = code.Functions[entry.Function];
+        bool isSame = header.Args == import.Args && header.Rets == import.Rets && entry.IsView == import.IsView && entry.SlotModes.AsSpan().SequenceEqual(import.SlotModes);
+        for (int slot = 0; isSame && slot < entry.SlotModes.Length; slot++)
+        {
+            isSame = OwnerOf(code, entry.SlotOwners, slot) == OwnerOf(Top.Code, import.SlotOwners, slot);
+        }
+
+        return isSame && (header.Rets == 0 || !MayHalt(code, entry.Function));
+    }
+
+    private static bool MayHalt(Container code, int function) => Array.Exists(
+        CodeOf(code, function).ToArray(),
+        word => (byte)word == (byte)Opcode.Halt || ((byte)word == (byte)Opcode.Call && MayHalt(code, (int)(word >> 32))));
+
+    private Span<ulong> Felts(int operand, int count) => Top.Cells.AsSpan(Cell(operand), count);
 
     private Access Access => _case.Message.Accesses.Accesses[Index];
 
@@ -474,14 +567,7 @@ internal sealed class BigMachine
     {
         if (Access.Mode == AccessMode.Add)
         {
-            int known = _adds.FindIndex(add => add.AccessIndex == Index);
-            if (known < 0)
-            {
-                known = _adds.Count;
-                _adds.Add(new PendingAdd(Index, 0));
-            }
-
-            _adds[known] = new PendingAdd(Index, unchecked(_adds[known].Amount + amount));
+            _adds[Index] = unchecked(_adds.GetValueOrDefault(Index) + amount);
             return;
         }
 
@@ -492,21 +578,17 @@ internal sealed class BigMachine
 
     private byte[] Output()
     {
-        if (_events.Count == 0 && _returned.Length == 0)
-        {
-            return [];
-        }
-
         CanonicalWriter writer = new();
         writer.WriteU16((ushort)_events.Count);
-        foreach ((uint schema, byte[] bytes) in _events)
+        foreach ((ProgramId? program, uint schema, byte[] bytes) in _events)
         {
             writer.WriteU32(schema);
-            writer.WriteCounted(bytes);
+            writer.WriteU32((uint)bytes.Length | (program is null ? 0 : 0x10000u));
+            writer.WriteBytes([.. program?.Value.ToArray() ?? [], .. bytes]);
         }
 
         writer.WriteCounted(_returned);
-        return writer.ToArray();
+        return _events.Count == 0 && _returned.Length == 0 ? [] : writer.ToArray();
     }
 
     // operands as numbers, and results
@@ -517,7 +599,7 @@ internal sealed class BigMachine
         BigInteger value = 0;
         for (int i = words - 1; i >= 0; i--)
         {
-            value = (value << 64) + _cells[Cell(operand) + i];
+            value = (value << 64) + Top.Cells[Cell(operand) + i];
         }
 
         return value;
@@ -544,7 +626,7 @@ internal sealed class BigMachine
     {
         for (int i = 0; i < words; i++)
         {
-            _cells[Cell(0) + i] = (ulong)(value % Word);
+            Top.Cells[Cell(0) + i] = (ulong)(value % Word);
             value >>= 64;
         }
 
@@ -617,8 +699,8 @@ internal sealed class BigMachine
 
     private byte[] Argument(BigInteger offset, BigInteger length)
     {
-        Require(offset + length <= _case.Message.Arguments.Length, TrapCode.BadArgument);
-        return _case.Message.Arguments.Slice((int)offset, (int)length).ToArray();
+        Require(offset + length <= Top.Arguments.Length, TrapCode.BadArgument);
+        return Top.Arguments.Slice((int)offset, (int)length).ToArray();
     }
 
     // bounds before alignment
@@ -644,21 +726,21 @@ internal sealed class BigMachine
 
     private byte[] Read(BigInteger address, BigInteger length)
     {
-        if (address >= DataAddress && address + length <= DataAddress + _code.Data.Length)
+        if (address >= DataAddress && address + length <= DataAddress + Top.Code.Data.Length)
         {
-            return _code.Data.AsSpan((int)address - DataAddress, (int)length).ToArray();
+            return Top.Code.Data.AsSpan((int)address - DataAddress, (int)length).ToArray();
         }
 
-        Require(address >= HeapAddress && address + length <= HeapAddress + _heap.Count, TrapCode.MemoryBound);
-        return [.. _heap.GetRange((int)address - HeapAddress, (int)length)];
+        Require(address >= HeapAddress && address + length <= HeapAddress + Top.Heap.Count, TrapCode.MemoryBound);
+        return [.. Top.Heap.GetRange((int)address - HeapAddress, (int)length)];
     }
 
     private void Write(BigInteger address, byte[] bytes)
     {
-        Require(address >= HeapAddress && address + bytes.Length <= HeapAddress + _heap.Count, TrapCode.MemoryBound);
+        Require(address >= HeapAddress && address + bytes.Length <= HeapAddress + Top.Heap.Count, TrapCode.MemoryBound);
         for (int i = 0; i < bytes.Length; i++)
         {
-            _heap[(int)address - HeapAddress + i] = bytes[i];
+            Top.Heap[(int)address - HeapAddress + i] = bytes[i];
         }
     }
 }

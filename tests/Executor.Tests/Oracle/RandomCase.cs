@@ -13,9 +13,12 @@ internal static class RandomCase
     /// <summary>More than any generated program uses.</summary>
     public const ulong Plenty = 100_000_000;
 
-    private static readonly AccessMode[] Modes = [AccessMode.Write, AccessMode.Write, AccessMode.Read, AccessMode.Add];
-    private static readonly AccessMode[] AllWrite = [AccessMode.Write, AccessMode.Write, AccessMode.Write, AccessMode.Write];
-    private static readonly ushort[] Slots = [0, 1, 2, 3, 0];           // slots 0 and 4 are one record
+    // records 4 and 5 belong to the callee
+    private const int Owned = 4;
+
+    private static readonly AccessMode[] Modes =
+        [AccessMode.Write, AccessMode.Write, AccessMode.Read, AccessMode.Add, AccessMode.Write, AccessMode.Add];
+    private static readonly ushort[] Slots = [0, 1, 2, 3, 0, 4, 5];     // slots 0 and 4 are one record
 
     /// <summary>The generator of a case's draws.</summary>
     public static SeededRandom Draws(ulong seed, int number) => new SeededRandom(seed).Fork((ulong)number);
@@ -37,19 +40,26 @@ internal static class RandomCase
         byte[] arguments = new byte[random.Chance(1, 8) ? random.Next(48) : 48];
         random.Fill(arguments);
         ulong limit = isLimited && random.Chance(1, 8) ? (ulong)random.Next(4_000) : Plenty;
+        Container callee = ProgramGenerator.MakeCallee(random, random.Chance(3, 4));
+        if (!Verifier.TryVerify(callee.Encode(), VerifierLimits.Default, out VerifiedProgram? other, out Refusal refusal))
+        {
+            throw new InvalidOperationException($"A generated callee is refused: {refusal}");
+        }
+
+        AccessMode[] modes = Modes;
+        ushort[] slots = Slots;
         AccessMode[] needed = program.Entries[0].SlotModes;
-        if (needed.AsSpan().SequenceEqual(ProgramGenerator.SlotModes) || random.Chance(1, 8))
+        if (!needed.AsSpan().SequenceEqual(ProgramGenerator.SlotModes) && !random.Chance(1, 8))
         {
-            return VmCase.Of(container, program, Modes, Slots, before, arguments, limit);
+            modes = [.. Modes];
+            Array.Fill(modes, AccessMode.Write);                        // a mutant's entry: records in every mode it may ask for
+            slots = new ushort[needed.Length];
+            for (int i = 0; i < slots.Length; i++)
+            {
+                slots[i] = (ushort)(i % Owned);
+            }
         }
 
-        // a mutant's entry: records in every mode it may ask for
-        ushort[] slots = new ushort[needed.Length];
-        for (int i = 0; i < slots.Length; i++)
-        {
-            slots[i] = (ushort)(i % Modes.Length);
-        }
-
-        return VmCase.Of(container, program, AllWrite, slots, before, arguments, limit);
+        return VmCase.Of(container, program, modes, slots, before, arguments, limit, Owned, (ProgramGenerator.CalleeId, callee, other));
     }
 }

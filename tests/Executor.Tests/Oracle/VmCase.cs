@@ -4,6 +4,7 @@
 
 using System;
 using System.Collections.Generic;
+using System.Diagnostics.CodeAnalysis;
 using ParallelVm.AccessLists;
 using ParallelVm.Executor.Bytecode;
 using ParallelVm.Primitives;
@@ -17,21 +18,38 @@ namespace ParallelVm.Executor.Oracle;
 /// <param name="Block">The block around it.</param>
 internal sealed record VmCase(Message Message, Container Container, byte[]?[] Before, BlockContext Block)
 {
-    private static readonly ProgramId Self = new(Sequence(0xA0));
+    /// <summary>The programs that calls of other programs find: what stands behind the block's source, as containers.</summary>
+    public IReadOnlyDictionary<ProgramId, Container> Programs { get; init; } = new Dictionary<ProgramId, Container>();
+
+    /// <summary>The program that is called.</summary>
+    public static readonly ProgramId Self = new(Sequence(0xA0));
+
     private static readonly PublicKey Payer = new(Sequence(0x80));
     private static readonly BlockContext AnyBlock = new(new Height(7), 1_234, new ChainId(Sequence(0x40)), 3, 0);
 
     /// <summary>A call of the first entry by two signers; access i has the key i + 1, i + 2, ...</summary>
+    /// <param name="owned">Accesses from this one on are of records of the second program.</param>
+    /// <param name="programs">The second program and others, by their ids; the called one is among them without being named.</param>
     public static VmCase Of(
-        Container container, VerifiedProgram program, AccessMode[] modes, ushort[] slots, byte[]?[] before, byte[] arguments, ulong gasLimit)
+        Container container, VerifiedProgram program, AccessMode[] modes, ushort[] slots, byte[]?[] before, byte[] arguments, ulong gasLimit,
+        int owned = int.MaxValue, params ReadOnlySpan<(ProgramId Id, Container Container, VerifiedProgram Program)> programs)
     {
         Access[] accesses = new Access[modes.Length];
         for (int i = 0; i < modes.Length; i++)
         {
-            accesses[i] = new Access(0, new LocalKey(Sequence((byte)(i + 1))), modes[i]);
+            accesses[i] = new Access((byte)(i < owned ? 0 : 1), new LocalKey(Sequence((byte)(i + 1))), modes[i]);
         }
 
-        if (!AccessList.TryCreate(accesses, 1, out AccessList list, out Refusal refusal))
+        ProgramTable table = new() { [Self] = program };
+        Dictionary<ProgramId, Container> containers = new() { [Self] = container };
+        foreach ((ProgramId id, Container other, VerifiedProgram verified) in programs)
+        {
+            table.Add(id, verified);
+            containers.Add(id, other);
+        }
+
+        ProgramId[] ids = programs.Length == 0 ? [Self] : [Self, programs[0].Id];
+        if (!AccessList.TryCreate(accesses, ids.Length, out AccessList list, out Refusal refusal))
         {
             throw new ArgumentException(refusal.ToString(), nameof(modes));
         }
@@ -39,7 +57,7 @@ internal sealed record VmCase(Message Message, Container Container, byte[]?[] Be
         Message message = new()
         {
             Id = new TxId(Bytes32.Zero),
-            Programs = [Self],
+            Programs = ids,
             Program = program,
             EntryIndex = 0,
             Arguments = arguments,
@@ -54,7 +72,12 @@ internal sealed record VmCase(Message Message, Container Container, byte[]?[] Be
             MaxPrice = 0,
             Tip = 0,
         };
-        return new VmCase(message, container, before, AnyBlock);
+        return new VmCase(message, container, before, AnyBlock with { Programs = table }) { Programs = containers };
+    }
+
+    private sealed class ProgramTable : Dictionary<ProgramId, VerifiedProgram>, IProgramSource
+    {
+        public bool TryFind(ProgramId id, [NotNullWhen(true)] out VerifiedProgram? program) => TryGetValue(id, out program);
     }
 
     /// <summary>The same message with another limit.</summary>

@@ -60,6 +60,8 @@ internal static partial class StateSuite
     /// <summary>One tree of 2^bits keys that is changed again and again, by one worker or two.</summary>
     private sealed class RootBench(int bits, WorkerPool pool)
     {
+        private const int PathsAtOnce = 256;
+
         private readonly StateTreeHash _hash = new(Hashing);
         private readonly SeededRandom _random = new(20);
         private int _workers = 1;
@@ -91,9 +93,22 @@ internal static partial class StateSuite
         private MerkleTree Build()
         {
             PathChange[] keys = new PathChange[1 << bits];
+            Bytes32[] pairs = new Bytes32[2 * PathsAtOnce];
+            Bytes32[] paths = new Bytes32[PathsAtOnce];
             for (int i = 0; i < keys.Length; i++)
             {
-                keys[i] = new PathChange(PathAt(i), AnyHash());
+                int at = i % PathsAtOnce;
+                if (at == 0)
+                {
+                    for (int j = 0; j < PathsAtOnce; j++)
+                    {
+                        (pairs[2 * j], pairs[(2 * j) + 1]) = (ProgramId.Native.Value, LocalKeyAt(i + j).Value);
+                    }
+
+                    Hashing.Keys(pairs, paths);
+                }
+
+                keys[i] = new PathChange(new StateKey(paths[at]), AnyHash());
             }
 
             _workers = 1;
@@ -121,6 +136,8 @@ internal static partial class StateSuite
 
         private Bytes32 AnyHash() => new(_random.NextU64(), _random.NextU64(), 1, 1);
 
-        private static StateKey PathAt(int index) => Hashing.KeyOf(ProgramId.Native, new LocalKey(new Bytes32(0, 0, 0, (ulong)index)));
+        private static StateKey PathAt(int index) => Hashing.KeyOf(ProgramId.Native, LocalKeyAt(index));
+
+        private static LocalKey LocalKeyAt(int index) => new(new Bytes32(0, 0, 0, (ulong)index));
     }
 }

@@ -8,7 +8,7 @@
 // The z must not be known when the signatures are made, and every node must reach the same verdict: they are the BLAKE3 output of
 // all k and s. k is SHA-512 of R, A and the message mod L, so whoever changes any of them has other coefficients.
 //
-// A set that fails is halved until the rest is small, and each of the rest is verified alone (eight side by side, LaneVerifier). The z stay: a part that is valid
+// A set that fails is quartered until the rest is small, and each of the rest is verified alone (eight side by side, LaneVerifier). The z stay: a part that is valid
 // under them is as sure as the whole.
 //
 // Threading: one owner. Nothing allocates after the largest set.   Source: ZIP 215; RFC 8032, section 8.2 (batch verification).
@@ -36,6 +36,9 @@ internal sealed class BatchEquation(bool usesVectors)
     /// <summary>So many are verified each for itself: eight side by side cost no more than their equation.</summary>
     private const int AloneMax = 16;
 
+    /// <summary>Four parts make one bad signature cost 1 + 1 + 1/4 + 1/16 ... sums, where two make it 1 + 1 + 1/2 + 1/4 ...; eight are too small.</summary>
+    private const int Parts = 4;
+
     private const int MaterialBytes = 2 * Bytes32.Size;
     private const int CoefficientBytes = 16;
 
@@ -49,6 +52,9 @@ internal sealed class BatchEquation(bool usesVectors)
     private byte[] _material = [];
 
     public int Count { get; private set; }
+
+    /// <summary>Signatures that were summed or verified alone so far, each as often as it was: what verdicts have cost.</summary>
+    public long Summed { get; private set; }
 
     /// <summary>Empties it, and makes room.</summary>
     /// <param name="capacity">At most <see cref="CountMax"/>.</param>
@@ -83,31 +89,44 @@ internal sealed class BatchEquation(bool usesVectors)
             Choose();
         }
 
-        Verify(0, Count, valid);
+        Verify(0, Count, isBad: false, valid);
     }
 
-    private void Verify(int start, int count, Span<bool> valid)
+    /// <summary>Verdicts of a part; true when all are valid.</summary>
+    /// <param name="isBad">The part is known to fail, because a larger one does and the rest of that holds.</param>
+    private bool Verify(int start, int count, bool isBad, Span<bool> valid)
     {
         if (count <= AloneMax)
         {
-            VerifyAlone(start, count, valid);
+            return VerifyAlone(start, count, valid);
         }
-        else if (Holds(start, count))
+
+        if (!isBad && Holds(start, count))
         {
             for (int i = start; i < start + count; i++)
             {
                 valid[_signatures[i].Place] = true;
             }
+
+            return true;
         }
-        else
+
+        bool holds = true;
+        int end = start + count;
+        for (int left = Parts; left > 0; left--)
         {
-            Verify(start, count / 2, valid);
-            Verify(start + (count / 2), count - (count / 2), valid);
+            int size = (end - start + left - 1) / left;
+            holds &= Verify(start, size, isBad: left == 1 && holds, valid);
+            start += size;
         }
+
+        return holds;
     }
 
-    private void VerifyAlone(int start, int count, Span<bool> valid)
+    private bool VerifyAlone(int start, int count, Span<bool> valid)
     {
+        Summed += count;
+        bool holds = true;
         for (int done = 0; done < count;)
         {
             int some = Math.Min(LaneVerifier.Lanes, count - done);
@@ -131,8 +150,11 @@ internal sealed class BatchEquation(bool usesVectors)
                 valid[_signatures[at + i].Place] = (found >> i & 1) != 0;
             }
 
+            holds &= found == (1 << some) - 1;
             done += some;
         }
+
+        return holds;
     }
 
     /// <summary>The coefficients, and what they make of the k.</summary>
@@ -161,6 +183,7 @@ internal sealed class BatchEquation(bool usesVectors)
 
     private bool Holds(int start, int count)
     {
+        Summed += count;
         Scalar scalar = default;
         for (int i = start; i < start + count; i++)
         {

@@ -75,6 +75,9 @@ public sealed class SignatureBatch
         return !valid[..Count].Contains(false);
     }
 
+    /// <summary>What verdicts have cost so far; see <see cref="BatchEquation.Summed"/>.</summary>
+    internal long Summed => _equation.Summed;
+
     /// <summary>Forgets all signatures.</summary>
     public void Clear() => Count = 0;
 

@@ -3,7 +3,8 @@
 //
 //   ed25519.verify.*    us per signature, ZIP-215. batch64 and batch1024: one SignatureBatch of so many signatures from so many
 //                       different keys, none of which was met before, adding (and hashing) included
-//   *.knownPayers       the same batch again and again: whatever is kept of known keys helps
+//   *.knownPayers       the same batch again and again: its keys are decoded already
+//   *.oneBad, *.allBad  that batch with one bad signature, and with nothing else: what a flood of bad ones costs
 //   ed25519.sign        us per signature of one seed
 //   *.libcrypto         OpenSSL's Ed25519, keys and contexts made before; *.libsodium: libsodium's; left out when not there
 //   blake3.node64       ns per keyed hash of 64 bytes (two children of a tree), 1,024 at a time
@@ -139,6 +140,7 @@ internal static class CryptoSuite
         private readonly LibCrypto? _crypto;
         private readonly LibSodium? _sodium;
         private int _used;
+        private int _badAt;
 
         public Ed25519Rows(int freshSets)
         {
@@ -177,6 +179,8 @@ internal static class CryptoSuite
             rows.Add(new BenchRow("ed25519.verify.batch64", "us", verifyTwin, () => VerifyFresh(64, FreshBatches64)));
             rows.Add(new BenchRow("ed25519.verify.batch1024", "us", verifyTwin, () => VerifyFresh(BatchMax, 1)));
             rows.Add(new BenchRow("ed25519.verify.batch1024.knownPayers", "us", verifyTwin, () => VerifyBatch(_known)));
+            rows.Add(new BenchRow("ed25519.verify.batch1024.oneBad", "us", "ed25519.verify.batch1024.knownPayers", () => VerifyBad(1)));
+            rows.Add(new BenchRow("ed25519.verify.batch1024.allBad", "us", "ed25519.verify.single", () => VerifyBad(BatchMax)));
             rows.Add(new BenchRow("ed25519.sign", "us", signTwin, () => Sign((message, target) => Ed25519.Sign(_seed, message).CopyTo(target))));
         }
 
@@ -223,7 +227,23 @@ internal static class CryptoSuite
             return sum / batches;
         }
 
-        private double VerifyBatch(ReadOnlySpan<Signed> signed)
+        // the bad one is elsewhere each time: which half it lies in decides what finding it costs
+        private double VerifyBad(int count)
+        {
+            Signed[] signed = [.. _known];
+            for (int i = 0; i < count; i++)
+            {
+                ref Signed bad = ref signed[((_badAt * 389) + i) % signed.Length];
+                bad = bad with { Signature = bad.Signature with { S = signed[(_badAt + i + 1) % signed.Length].Signature.S } };
+            }
+
+            _badAt++;
+            double us = VerifyBatch(signed, isGood: false);
+            Invariant.Require(_valid.AsSpan().Count(false) == count);
+            return us;
+        }
+
+        private double VerifyBatch(ReadOnlySpan<Signed> signed, bool isGood = true)
         {
             TimeProvider time = TimeProvider.System;
             long start = time.GetTimestamp();
@@ -233,7 +253,7 @@ internal static class CryptoSuite
                 _batch.Add(one.Key, one.Message, one.Signature);
             }
 
-            Invariant.Require(_batch.Verify(_valid));
+            Invariant.Require(_batch.Verify(_valid) == isGood);
             return time.GetElapsedTime(start).TotalMicroseconds / signed.Length;
         }
 

@@ -26,7 +26,7 @@ public sealed class CryptoSuiteTests
         string[] names = [.. rows.Select(row => row.GetProperty("name").GetString()!)];
         string[] expected =
         [
-            "ed25519.verify.single", "ed25519.verify.batch64", "ed25519.verify.batch1024", "ed25519.verify.batch1024.knownPayers", "ed25519.sign",
+            "ed25519.verify.single", "ed25519.verify.batch64", "ed25519.verify.batch1024", "ed25519.verify.batch1024.knownPayers", "ed25519.verify.batch1024.oneBad", "ed25519.verify.batch1024.allBad", "ed25519.sign",
             "blake3.node64", "blake3.1MiB", "sha256.64", "sha256.64.platform", "keccak256.64", "poseidon2.w8",
         ];
         Assert.Empty(expected.Except(names));

@@ -60,6 +60,29 @@ public class SignatureBatchTests
         }
     }
 
+    // What somebody can make others do by sending bad signatures, by count instead of by clock: a sum counts each of its signatures.
+    [Theory, MemberData(nameof(Paths))]
+    public void Bad_signatures_multiply_the_sums_by_less_than_two_and_a_half_when_one_and_by_four_at_most(bool usesVectors)
+    {
+        const int Size = 1024;
+        SignatureBatch batch = Create(Size, usesVectors);
+        bool[] valid = new bool[Size];
+        SeededRandom random = new(8);
+        foreach (int bad in new[] { 0, 1, 1, 1, 1, 2, 16, 512, Size })
+        {
+            batch.Clear();
+            int only = random.Next(Size);
+            for (int i = 0; i < Size; i++)
+            {
+                Add(batch, Good[i], bad == 1 ? i == only : random.Chance(bad, Size));
+            }
+
+            long before = batch.Summed;
+            Assert.Equal(bad == 0, batch.Verify(valid));
+            Assert.InRange(batch.Summed - before, Size, bad == 0 ? Size : bad == 1 ? Size * 5 / 2 : Size * 4);
+        }
+    }
+
     // 2,100 is more than one equation holds.
     [Theory, MemberData(nameof(Paths))]
     public void Any_share_of_bad_ones_is_found_also_beyond_one_equation(bool usesVectors)

@@ -146,6 +146,18 @@ internal sealed class Applier : IDisposable
         Take(at, collects: false);
     }
 
+    /// <summary>Reads every record of the table again. Only after <see cref="Drain"/>.</summary>
+    /// <returns>How many there are.</returns>
+    /// <exception cref="StateStoreException">They do not give the root (711).</exception>
+    public long CheckTable(StateRoot root)
+    {
+        MerkleTree tree = Checkpoints.Rebuild(_table, _options, jobs: null);
+        StateRoot found = _options.Hashing.Root(tree.Hash);
+        return found == root
+            ? tree.Count
+            : throw StoreFault.Of(RefusalCode.StoreReadFailed, $"The records of the state table give root {found} instead of {root}.");
+    }
+
     /// <summary>The chain now ends at that height: what was above is forgotten. Only after <see cref="Drain"/>.</summary>
     public void ForgetAbove(Height height)
     {
@@ -237,7 +249,8 @@ internal sealed class Applier : IDisposable
         }
     }
 
-    private void Write(StateDiff diff)
+    /// <summary>Writes a diff into the table. From outside only while nothing waits.</summary>
+    internal void Write(StateDiff diff)
     {
         foreach (ref readonly DiffEntry entry in diff.Entries)
         {

@@ -98,7 +98,7 @@ public sealed partial class StateStore
     }
 
     private static bool HoldsData(StateStoreOptions options) =>
-        options.Files.ListFiles(Path.Combine(options.Folder, LogFolderName)).Length > 0
+        Array.Exists(options.Files.ListFiles(Path.Combine(options.Folder, LogFolderName)), static name => name.EndsWith(".log", StringComparison.Ordinal))
         || options.Files.ListFiles(Path.Combine(options.Folder, Checkpoints.ManifestFolderName)).Length > 0;
 
     /// <summary>The older checkpoint's place, so that its replay is verified too; null for the whole log.</summary>

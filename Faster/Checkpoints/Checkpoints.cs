@@ -184,6 +184,27 @@ internal sealed class Checkpoints
         Kept = kept;
     }
 
+    /// <summary>Reads the files of every generation again.</summary>
+    /// <returns>How many generations there are.</returns>
+    /// <exception cref="StateStoreException">A file has not its checksum (712).</exception>
+    public int CheckFiles()
+    {
+        _checksums.Forget();
+        foreach (Manifest manifest in Kept)
+        {
+            foreach (CheckpointFile file in manifest.Files)
+            {
+                string path = Path.Combine(FolderOf(manifest.Table), file.Name);
+                if (!_checksums.TryCompute(path, file.Length, out Bytes32 checksum) || checksum != file.Checksum)
+                {
+                    throw StoreFault.Of(RefusalCode.StoreCheckpointFailed, $"File {path} of the checkpoint at block {manifest.Height} is missing, short or damaged.");
+                }
+            }
+        }
+
+        return Kept.Count;
+    }
+
     /// <summary>Deletes the manifests above a height: the chain was taken back to it. Durable when it returns.</summary>
     public void ForgetAbove(Height height)
     {
@@ -208,7 +229,8 @@ internal sealed class Checkpoints
         }
     }
 
-    private static MerkleTree Rebuild(StateTable table, StateStoreOptions options, RunJobs? jobs)
+    /// <summary>The tree of every record of a table, each read and found under its own key.</summary>
+    public static MerkleTree Rebuild(StateTable table, StateStoreOptions options, RunJobs? jobs)
     {
         StateHashing hashing = options.Hashing;
         List<PathChange> leaves = [];

@@ -48,6 +48,7 @@ public sealed partial class BlockLog : IDisposable
     private AckMark? _mark;
     private bool _latched;
     private bool _closed;
+    private ulong _start;
 
     private BlockLog(BlockLogOptions options)
     {
@@ -58,13 +59,20 @@ public sealed partial class BlockLog : IDisposable
     public LogPosition? End { get; private set; }
 
     /// <summary>Height of the next record.</summary>
-    public Height Next => End is { } end ? end.Last.Next : new Height(_segments.Count == 0 ? 0 : _segments[0].First);
+    public Height Next => End is { } end ? end.Last.Next : new Height(_segments.Count == 0 ? _start : _segments[0].First);
 
     /// <summary>Height of the oldest record kept; equals <see cref="Next"/> while the log is empty.</summary>
     public Height First => new(_segments.Count == 0 ? Next.Value : _segments[0].First);
 
     /// <summary>Bytes of an unacknowledged record that opening cut off; zero after a clean stop.</summary>
     public long TornBytes { get; private set; }
+
+    /// <summary>Says where an empty log begins: blocks below are not there, and never were.</summary>
+    public void StartAt(Height height)
+    {
+        Invariant.Require(End is null && _segments.Count == 0);
+        _start = height.Value;
+    }
 
     /// <summary>Adds a block and returns when it is durable.</summary>
     /// <param name="record">Height <see cref="Next"/>, on top of the last block.</param>

@@ -36,7 +36,18 @@ internal static partial class StateSuite
         List<BenchRow> rows = [];
         using WorkerPool pool = new(2);
         AddRootRows(rows, pool);
-        return BenchRunner.Run(Name, rows, options.Runs, EnvironmentProbe.Read(), progress);
+        string folder = System.IO.Directory.CreateTempSubdirectory("parallelvm-bench-").FullName;
+        List<IDisposable> open = [];
+        try
+        {
+            AddStoreRows(rows, folder, open);
+            return BenchRunner.Run(Name, rows, options.Runs, EnvironmentProbe.Read(), progress);
+        }
+        finally
+        {
+            open.ForEach(static store => store.Dispose());
+            System.IO.Directory.Delete(folder, recursive: true);
+        }
     }
 
     private static void AddRootRows(List<BenchRow> rows, WorkerPool pool)

@@ -43,6 +43,7 @@ internal sealed class CommandLine
         _root.Subcommands.Add(DefineInfo());
         _root.Subcommands.Add(DefineReplay());
         _root.Subcommands.Add(DefineBench());
+        _root.Subcommands.Add(DefineDb());
         _root.Subcommands.Add(DefineTrace());
     }
 
@@ -183,6 +184,69 @@ internal sealed class CommandLine
             : _terminal.Fail(new Refusal(RefusalCode.BadCommandLine, "info needs --data FOLDER.")));
         return command;
     }
+
+    private Command DefineDb()
+    {
+        Command command = new("db", "Looks after a data folder that nobody has open.");
+        Option<string?> data = new("--data") { Description = "Data folder.", Recursive = true };
+        command.Options.Add(data);
+
+        Command check = new("check", "Reads blocks, records, checkpoints and history again and recomputes the root.");
+        check.SetAction(parsed => OnFolder(parsed.GetValue(data), folder => DbJob.Check(folder, _terminal)));
+
+        Command info = new("info", "Prints height, root, what is kept and how large it is.");
+        Option<bool> json = new("--json") { Description = "As JSON." };
+        info.Options.Add(json);
+        info.SetAction(parsed => OnFolder(parsed.GetValue(data), folder => DbJob.Info(folder, parsed.GetValue(json), _terminal)));
+
+        Command rewind = new("rewind", "Takes the chain back to an older block; the later ones are forgotten.");
+        Option<string?> height = Text("--height", "Height of the block to go back to.");
+        rewind.Options.Add(height);
+        rewind.SetAction(parsed => OnFolder(parsed.GetValue(data), folder =>
+        {
+            Refusal refusal = parsed.GetValue(height) is null ? new Refusal(RefusalCode.BadCommandLine, "db rewind needs --height H.") : Refusal.None;
+            return !refusal.IsRefused && OptionValues.TryInteger("--height", parsed.GetValue(height), 0, ulong.MaxValue, 0, out ulong value, ref refusal)
+                ? DbJob.Rewind(folder, value, _terminal)
+                : _terminal.Fail(refusal);
+        }));
+
+        Command export = new("export", "Writes the state and the newest blocks to a file.");
+        Argument<string> target = new("FILE") { Description = "File to write." };
+        Option<string?> blocks = Text("--blocks", "Newest blocks that go with the state (1024).");
+        export.Arguments.Add(target);
+        export.Options.Add(blocks);
+        export.SetAction(parsed => OnFolder(parsed.GetValue(data), folder =>
+        {
+            Refusal refusal = Refusal.None;
+            return OptionValues.TryInteger("--blocks", parsed.GetValue(blocks), 1, 1 << 20, 1024, out ulong count, ref refusal)
+                ? DbJob.Export(folder, parsed.GetValue(target)!, (int)count, _terminal)
+                : _terminal.Fail(refusal);
+        }));
+
+        Command import = new("import", "Makes a new data folder of an exported file; trusted only when its records give its root.");
+        Argument<string> source = new("FILE") { Description = "File that export wrote." };
+        Option<string?> seed = Text("--seed", "Seed of the chain (1).");
+        import.Arguments.Add(source);
+        import.Options.Add(seed);
+        import.SetAction(parsed => OnFolder(parsed.GetValue(data), folder =>
+        {
+            Refusal refusal = Refusal.None;
+            return OptionValues.TryInteger("--seed", parsed.GetValue(seed), 0, ulong.MaxValue, 1, out ulong value, ref refusal)
+                ? DbJob.Import(folder, parsed.GetValue(source)!, value, _terminal)
+                : _terminal.Fail(refusal);
+        }));
+
+        foreach (Command sub in new[] { check, info, rewind, export, import })
+        {
+            command.Subcommands.Add(sub);
+        }
+
+        return command;
+    }
+
+    private int OnFolder(string? folder, Func<string, int> act) => string.IsNullOrEmpty(folder)
+        ? _terminal.Fail(new Refusal(RefusalCode.BadCommandLine, "db needs --data FOLDER."))
+        : act(folder);
 
     private Command DefineReplay()
     {

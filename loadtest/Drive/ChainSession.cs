@@ -52,21 +52,10 @@ internal sealed class ChainSession : IDisposable
         LoadClock clock = new();
         clock.Set(DexWorld.GenesisTimeMs);
         ParallelEngine engine = new(clock, workers, jit: jit);
-        Span<byte> salt = stackalloc byte[Bytes32.Size];
-        RandomNumberGenerator.Fill(salt);
-        StateStoreOptions options = new()
-        {
-            Folder = DataFolder.StoreOf(folder),
-            Hashing = world.Genesis.Hashing,
-            CheckpointOnDispose = !isReader,
-            LocalSalt = Bytes32.From(salt),
-            TableMemoryBytes = 64L << 20,
-            Jobs = (count, job) => engine.Pool.For(count, workers, job),
-        };
         StateStore? store = null;
         try
         {
-            store = StateStore.Open(options);
+            store = StateStore.Open(StoreOptions(world, folder, isReader) with { Jobs = (count, job) => engine.Pool.For(count, workers, job) });
             ChainOptions chainOptions = new() { Genesis = world.Genesis, Store = store, Engine = engine, Time = clock, Workers = workers };
             if (!ChainService.TryOpen(chainOptions, out ChainService? chain, out refusal))
             {
@@ -84,6 +73,22 @@ internal sealed class ChainSession : IDisposable
                 store?.Dispose();
             }
         }
+    }
+
+    /// <summary>The store's settings for a data folder.</summary>
+    public static StateStoreOptions StoreOptions(DexWorld world, string folder, bool isReader)
+    {
+        Span<byte> salt = stackalloc byte[Bytes32.Size];
+        RandomNumberGenerator.Fill(salt);
+        return new StateStoreOptions
+        {
+            Folder = DataFolder.StoreOf(folder),
+            Hashing = world.Genesis.Hashing,
+            CheckpointOnDispose = !isReader,
+            LocalSalt = Bytes32.From(salt),
+            TableMemoryBytes = 64L << 20,
+            AppliesInBackground = !isReader,
+        };
     }
 
     /// <inheritdoc/>

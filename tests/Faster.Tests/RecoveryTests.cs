@@ -81,54 +81,6 @@ public sealed class RecoveryTests
     }
 
     [Fact]
-    public void Flipped_bit_in_any_sector_of_any_file_is_reported_or_harmless()
-    {
-        using TempFolder temp = new();
-        World world = new(21, keys: 25);
-        StateStoreOptions options = Small(temp["data"]) with { CheckpointEveryBlocks = 4 };
-        using (StateStore store = StateStore.Open(options))
-        {
-            world.AcceptTo(store, 10);   // checkpoints after 4 and 8, two blocks beyond
-        }
-
-        int reported = 0;
-        SeededRandom random = new(22);
-        foreach (string path in Directory.GetFiles(temp["data"], "*", SearchOption.AllDirectories))
-        {
-            byte[] whole = File.ReadAllBytes(path);
-            for (int sector = 0; sector < whole.Length; sector += 512)
-            {
-                int at = sector + random.Next(Math.Min(512, whole.Length - sector));
-                string context = $"byte {at} of {Path.GetRelativePath(temp.Path, path)}";
-                byte[] flipped = (byte[])whole.Clone();
-                flipped[at] ^= (byte)(1 << random.Next(8));
-                string copy = temp["copy"];
-                TempFolder.Copy(temp["data"], copy);
-                File.WriteAllBytes(Path.Combine(copy, Path.GetRelativePath(temp["data"], path)), flipped);
-                try
-                {
-                    using StateStore store = StateStore.Open(options with { Folder = copy });
-                    world.Replay(store);
-                    int count = (int)store.LastAccepted!.Value.Height.Value + 1;
-                    world.AssertIsAt(store, count, context);
-                    Assert.True(count == 10 || (count == 9 && store.Notes.Count > 0), context + ": a block is gone without a word");
-                    reported += store.Notes.Count > 0 ? 1 : 0;
-                }
-                catch (StateStoreException error)
-                {
-                    Assert.True(error.Refusal.Code >= RefusalCode.StoreFolderUnusable, context);
-                    reported++;
-                }
-
-                Directory.Delete(copy, recursive: true);
-            }
-        }
-
-        Assert.True(reported > 20, $"only {reported} flips were noticed");
-        AssertRecovers(world, options, 10, "unharmed");
-    }
-
-    [Fact]
     public void Damaged_checkpoint_costs_a_longer_replay_and_the_next_one_takes_its_place()
     {
         using TempFolder temp = new();

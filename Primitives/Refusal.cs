@@ -222,6 +222,9 @@ public enum RefusalCode : ushort
     /// <summary>A cell is used as a field element that some path leaves a plain word.</summary>
     WrongKind = 525,
 
+    /// <summary>Stack code with an underflow, too many values, or two heights at one place.</summary>
+    StackHeight = 526,
+
     /// <summary>A line of assembly that does not follow the grammar.</summary>
     AssemblySyntax = 550,
 

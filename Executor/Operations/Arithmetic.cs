@@ -6,6 +6,7 @@
 
 using System;
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics.X86;
 
 namespace ParallelVm.Executor;
 
@@ -18,7 +19,7 @@ internal static class Arithmetic
     public static ulong PowerOfTen(int exponent) => PowersOfTen[exponent];
 
     /// <summary>b * c / d over the 128-bit product. Law: traps Overflow iff the high word of b * c is at least d, or rounding up leaves 64 bits.</summary>
-    [MethodImpl(MethodImplOptions.NoInlining)]
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     public static TrapCode MulDiv(ulong b, ulong c, ulong d, int mode, out ulong result)
     {
         ulong high = Math.BigMul(b, c, out ulong low);
@@ -26,7 +27,7 @@ internal static class Arithmetic
     }
 
     /// <summary>b * c / 2^s over the 128-bit product, s in [0, 64]. Law: traps Overflow iff the floor, or rounding it up, leaves 64 bits.</summary>
-    [MethodImpl(MethodImplOptions.NoInlining)]
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     public static TrapCode MulShift(ulong b, ulong c, int shift, int mode, out ulong result)
     {
         ulong high = Math.BigMul(b, c, out ulong low);
@@ -42,7 +43,7 @@ internal static class Arithmetic
     }
 
     /// <summary>b * 2^s / c, s in [0, 64]. Law: that of <see cref="MulDiv(ulong, ulong, ulong, int, out ulong)"/> with 2^s for a factor.</summary>
-    [MethodImpl(MethodImplOptions.NoInlining)]
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     public static TrapCode DivShift(ulong b, ulong c, int shift, int mode, out ulong result)
     {
         UInt128 dividend = (UInt128)b << shift;
@@ -68,13 +69,26 @@ internal static class Arithmetic
         {
             (result, remainder) = Math.DivRem(low, divisor);
         }
+        else if (X86Base.X64.IsSupported)
+        {
+#pragma warning disable SYSLIB5004 // the method may change its name, the instruction will not; the plain division below is held against it
+            (result, remainder) = X86Base.X64.DivRem(low, high, divisor);       // the quotient fits, so it cannot fault
+#pragma warning restore SYSLIB5004
+        }
         else
         {
-            result = (ulong)(new UInt128(high, low) / divisor);
-            remainder = unchecked(low - (result * divisor));
+            result = PlainDivide(high, low, divisor, out remainder);
         }
 
         return Round(remainder, divisor, mode, ref result);
+    }
+
+    /// <summary>128 by 64 bits where the machine has no instruction for it; high &lt; divisor.</summary>
+    internal static ulong PlainDivide(ulong high, ulong low, ulong divisor, out ulong remainder)
+    {
+        ulong quotient = (ulong)(new UInt128(high, low) / divisor);
+        remainder = unchecked(low - (quotient * divisor));
+        return quotient;
     }
 
     private static TrapCode Round(UInt128 remainder, UInt128 divisor, int mode, ref ulong result)
@@ -84,7 +98,7 @@ internal static class Arithmetic
     }
 
     /// <summary>b * c / d over the 256-bit product. Cost: at most four 128-bit divisions' worth.</summary>
-    [MethodImpl(MethodImplOptions.NoInlining)]
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     public static TrapCode MulDiv(UInt128 b, UInt128 c, UInt128 d, int mode, out UInt128 result)
     {
         result = 0;
@@ -113,7 +127,7 @@ internal static class Arithmetic
     public static bool TryMul(UInt128 b, UInt128 c, out UInt128 product) => BigMul(b, c, out product) == 0;
 
     /// <summary>floor or ceiling of the square root. Law: s^2 &lt;= n &lt; (s+1)^2 for the floor.</summary>
-    [MethodImpl(MethodImplOptions.NoInlining)]
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     public static ulong Sqrt(ulong n, bool ceiling)
     {
         if (n == 0)
@@ -126,7 +140,7 @@ internal static class Arithmetic
     }
 
     /// <summary>floor of the square root of a pair.</summary>
-    [MethodImpl(MethodImplOptions.NoInlining)]
+    [MethodImpl(MethodImplOptions.NoInlining | MethodImplOptions.AggressiveOptimization)]
     public static ulong Sqrt(UInt128 n) => (ulong)SqrtFloor(n);
 
     // Newton from above: the start is a power of two not below the root, so the sequence falls until it is there.

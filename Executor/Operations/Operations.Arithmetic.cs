@@ -1,29 +1,38 @@
 // Arithmetic on frame cells. The laws are Arithmetic's; here operands are only fetched and results stored, and nothing is stored at a trap.
+//
+// Optimized from the first call: a contract's first transactions count too.
 
 using System;
+using System.Runtime.CompilerServices;
 
 namespace ParallelVm.Executor;
 
 internal static unsafe partial class Operations
 {
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static TrapCode MulDiv(Machine machine, ulong* f, ulong w) =>
         Store(f + A(w), Arithmetic.MulDiv(f[B(w)], f[C(w)], f[D(w)], M(w), out ulong result), result);
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static TrapCode MulScale(Machine machine, ulong* f, ulong w) =>
         Store(f + A(w), Arithmetic.MulDiv(f[B(w)], f[C(w)], Arithmetic.PowerOfTen(D(w)), M(w), out ulong result), result);
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static TrapCode Sqrt(Machine machine, ulong* f, ulong w)
     {
         f[A(w)] = Arithmetic.Sqrt(f[B(w)], M(w) == 1);
         return TrapCode.None;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static TrapCode Mulsh(Machine machine, ulong* f, ulong w) =>
         Store(f + A(w), Arithmetic.MulShift(f[B(w)], f[C(w)], D(w), M(w), out ulong result), result);
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static TrapCode Divsh(Machine machine, ulong* f, ulong w) =>
         Store(f + A(w), Arithmetic.DivShift(f[B(w)], f[C(w)], D(w), M(w), out ulong result), result);
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static TrapCode Dmuld(Machine machine, ulong* f, ulong w)
     {
         if (!Arithmetic.TryMul(Cells.Pair(f + B(w)), Cells.Pair(f + C(w)), out UInt128 product))
@@ -35,6 +44,7 @@ internal static unsafe partial class Operations
         return TrapCode.None;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static TrapCode Ddiv(Machine machine, ulong* f, ulong w)
     {
         UInt128 divisor = Cells.Pair(f + C(w));
@@ -47,6 +57,7 @@ internal static unsafe partial class Operations
         return TrapCode.None;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static TrapCode DmulDiv(Machine machine, ulong* f, ulong w)
     {
         TrapCode trap = Arithmetic.MulDiv(Cells.Pair(f + B(w)), Cells.Pair(f + C(w)), Cells.Pair(f + D(w)), M(w), out UInt128 result);
@@ -58,6 +69,7 @@ internal static unsafe partial class Operations
         return trap;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static TrapCode Dsqrt(Machine machine, ulong* f, ulong w)
     {
         f[A(w)] = Arithmetic.Sqrt(Cells.Pair(f + B(w)));

@@ -1,6 +1,7 @@
 // The Goldilocks field, the hash over it, and signatures. Operands of kind felt are below the modulus: the verifier follows them.
 
 using System;
+using System.Runtime.CompilerServices;
 using ParallelVm.Primitives;
 
 namespace ParallelVm.Executor;
@@ -9,12 +10,14 @@ internal static unsafe partial class Operations
 {
     private const int SignedBytes = 128;
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static TrapCode Fmul(Machine machine, ulong* f, ulong w)
     {
         f[A(w)] = Goldilocks.Multiply(f[B(w)], f[C(w)]);
         return TrapCode.None;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static TrapCode Finv(Machine machine, ulong* f, ulong w)
     {
         if (f[B(w)] == 0)
@@ -26,6 +29,7 @@ internal static unsafe partial class Operations
         return TrapCode.None;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static TrapCode Pos2(Machine machine, ulong* f, ulong w)
     {
         const int Digest = Poseidon2.DigestElements;
@@ -34,12 +38,14 @@ internal static unsafe partial class Operations
         return TrapCode.None;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static TrapCode Pos2p(Machine machine, ulong* f, ulong w)
     {
         Poseidon2.Permute(new Span<ulong>(f + A(w), Poseidon2.Width));
         return TrapCode.None;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static TrapCode Edver(Machine machine, ulong* f, ulong w)
     {
         if (!machine.Active.Memory.TryRead(f[B(w)], SignedBytes, out ReadOnlySpan<byte> bytes))

@@ -135,6 +135,26 @@ public sealed class OpcodeLawTests
         Assert.True(trap != TrapCode.None || run.Result[0] == (ulong)quotient, $"{dividend} / {divisor} mode {mode}");
     }
 
+    // the division that machines without a 128 by 64 bit instruction use, against the one that this machine uses
+    [Fact]
+    public void Both_divisions_of_128_by_64_bits_are_one()
+    {
+        SeededRandom random = new(128);
+        for (int i = 0; i < 20_000; i++)
+        {
+            ulong divisor = (random.NextU64() >> random.Next(64)) | 1;
+            ulong high = random.NextU64() % divisor;
+            ulong low = random.NextU64() >> random.Next(64);
+            ulong quotient = Arithmetic.PlainDivide(high, low, divisor, out ulong rest);
+            Assert.Equal(new UInt128(high, low), ((UInt128)quotient * divisor) + rest);
+            if (high <= ulong.MaxValue / 2)
+            {
+                Assert.Equal(TrapCode.None, Arithmetic.DivShift(high, divisor, 64, 0, out ulong shifted));
+                Assert.Equal((ulong)(((UInt128)high << 64) / divisor), shifted);
+            }
+        }
+    }
+
     [Fact]
     public void Memory_is_compared_as_unsigned_bytes()
     {

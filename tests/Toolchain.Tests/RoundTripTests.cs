@@ -49,6 +49,91 @@ public sealed class RoundTripTests
         }
     }
 
+    // calls of another program, switch tables, owners and views: the text that an author writes, and what random rows come to
+    [Fact]
+    public void Links_assemble_to_what_they_say_and_round_trip()
+    {
+        string id = new('b', 64);
+        string text = $"""
+            .program token hex "{id}"
+            .import transfer program token selector 7 args 3 rets 1
+            .slot from Write
+            .slot to Add owner 0
+            .import peek program token selector 8 rets 1 view
+            .slot what Read
+            .site pay transfer purse, target
+            .site look peek pay_entry.purse
+            .entry pay_entry func run selector 1 view
+            .slot purse Write owner token
+            .slot target Add owner token
+            .func run cells 8
+                ldi r0, 1
+                loop 1
+                loop 1, 0, 1
+                switch r0, ways
+            .table ways one, two, one
+            one:
+                halt
+            two:
+                xcall pay, r0
+                sldx r1, purse, 2, r0, 8
+                halt
+            """;
+        Assert.True(Assembler.TryAssemble(text, out byte[] container, out Refusal refusal), refusal.ToString());
+        Assert.True(Container.TryDecode(container, out Container program, out _));
+        Assert.Equal(new ushort[] { 4, 5, 4 }, program.Tables[0]);
+        Assert.Equal(id, program.Programs[0].ToString());
+        Assert.Equal([1, 1], program.Entries[0].SlotOwners);
+        Assert.True(program.Entries[0].IsView && program.Imports[1].IsView && !program.Imports[0].IsView);
+        Assert.Equal((3, 1, 7U), (program.Imports[0].Args, program.Imports[0].Rets, program.Imports[0].Selector));
+        Assert.Equal(new ushort[] { 0, 1 }, program.Sites[0].Slots);
+        Assert.Equal(new ushort[] { 0 }, program.Sites[1].Slots);
+        AssertRoundTrip(container, "links");
+
+        SeededRandom random = new(15);
+        for (int round = 0; round < 200; round++)
+        {
+            AssertRoundTrip(RandomLinks(random), $"round {round}");
+        }
+    }
+
+    private static byte[] RandomLinks(SeededRandom random)
+    {
+        ushort[] Shorts(int most) => Array.ConvertAll(new int[random.Next(most)], _ => (ushort)random.Next(1 << random.Next(17)));
+        (AccessMode[] Modes, byte[] Owners) Slots()
+        {
+            AccessMode[] modes = Array.ConvertAll(new int[random.Next(5)], _ => (AccessMode)random.Next(3));
+            byte[] owners = Array.ConvertAll(modes, mode => mode == AccessMode.Read ? (byte)0 : (byte)random.Next(4));
+            return (modes, Array.TrueForAll(owners, owner => owner == 0) ? [] : owners);
+        }
+
+        ContainerImport Import()
+        {
+            (AccessMode[] modes, byte[] owners) = Slots();
+            return new ContainerImport((byte)random.Next(256), (uint)random.NextU64(), (byte)random.Next(129), (byte)random.Next(129), random.Chance(1, 2), modes, owners);
+        }
+
+        byte[] id = new byte[32];
+        (AccessMode[] entryModes, byte[] entryOwners) = Slots();
+        ProgramId[] programs = new ProgramId[random.Next(4)];
+        for (int i = 0; i < programs.Length; i++)
+        {
+            random.Fill(id);
+            programs[i] = new ProgramId(Bytes32.From(id));
+        }
+
+        return new Container
+        {
+            Functions = [new FunctionHeader(1, 0, 0, 2)],
+            Code = [(byte)Opcode.Switch | ((ulong)random.Next(3) << 32), (byte)Opcode.Xcall | ((ulong)random.Next(3) << 32)],
+            Entries = [new ContainerEntry(1, 0, (ushort)random.Next(300), entryModes) { SlotOwners = entryOwners, IsView = random.Chance(1, 2) }],
+            Tables = Array.ConvertAll(new int[random.Next(4)], _ => (ushort[])[0, .. Shorts(5)]),
+            Programs = programs,
+            Imports = Array.ConvertAll(new int[random.Next(4)], _ => Import()),
+            Sites = Array.ConvertAll(new int[random.Next(4)], _ => new ContainerSite((ushort)random.Next(9), Shorts(5))),
+        }.Encode();
+    }
+
     [Fact]
     public void Largest_function_and_most_slots_round_trip()
     {

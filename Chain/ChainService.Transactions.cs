@@ -118,7 +118,18 @@ public sealed partial class ChainService
     private Refusal AddToMempool(PreparedTransaction prepared)
     {
         Refusal refusal = CheckNew(prepared);
-        return refusal.IsRefused ? refusal : _mempool.Add(prepared, NativeBalance.Read(PreferredState(), prepared.PayerKey));
+        if (refusal.IsRefused)
+        {
+            return refusal;
+        }
+
+        refusal = _mempool.Add(prepared, NativeBalance.Read(PreferredState(), prepared.PayerKey));
+        foreach (Transaction displaced in _mempool.Displaced)
+        {
+            _verified.Add(VerifiedMemory.HashOf(displaced));                // a block with it need not check it again
+        }
+
+        return refusal;
     }
 
     private bool[] VerifySignatures(ReadOnlySpan<Transaction> transactions)

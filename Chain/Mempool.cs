@@ -75,10 +75,14 @@ internal sealed class Mempool
     /// <summary>What a payer's waiting transactions may cost at most.</summary>
     public UInt128 ReservedBy(PublicKey payer) => _payers.TryGetValue(payer, out PayerTotals totals) ? totals.Reserved : 0;
 
+    /// <summary>Those that the last <see cref="Add"/> displaced.</summary>
+    public List<Transaction> Displaced { get; } = [];
+
     /// <summary>Takes a transaction in, or says why not.</summary>
     /// <param name="payerBalance">Balance of the payer now; its waiting transactions may not promise more.</param>
     public Refusal Add(PreparedTransaction prepared, UInt128 payerBalance)
     {
+        Displaced.Clear();
         TxId id = prepared.Transaction.Id;
         if (_entries.ContainsKey(id))
         {
@@ -158,7 +162,12 @@ internal sealed class Mempool
             bytes -= entry.Prepared.Transaction.Bytes.Length;
             if (count <= 0 && bytes <= 0)
             {
-                displaced.ForEach(Remove);
+                foreach (Entry cheaper in displaced)
+                {
+                    Remove(cheaper);
+                    Displaced.Add(cheaper.Prepared.Transaction);
+                }
+
                 return true;
             }
         }

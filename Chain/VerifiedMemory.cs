@@ -3,7 +3,7 @@
 // accept a block that other nodes refuse.
 //
 // A transaction in the mempool is known by its bytes and needs no entry here; this remembers those that came in blocks, or
-// left the mempool. Bounded, oldest out first; forgetting costs a second check, never an answer.
+// were displaced from the mempool. Bounded, oldest out first; forgetting costs a second check, never an answer.
 //
 // Threading: ChainService's lock.
 

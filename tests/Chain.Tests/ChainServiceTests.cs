@@ -345,6 +345,40 @@ public class ChainServiceTests
     }
 
     [Fact]
+    public void A_displaced_transaction_is_not_checked_again_either()
+    {
+        using Kit kit = new(mempool: new MempoolOptions { MaxCount = 1 });
+        Transaction cheap = kit.Increment(0, 0);
+        kit.Submit(cheap, kit.Increment(1, 1, tip: 5));
+        Assert.Equal((1, 2), (kit.Chain.MempoolCount, kit.Chain.SignaturesChecked));
+        kit.Verify(kit.Craft(cheap));
+        Assert.Equal(2, kit.Chain.SignaturesChecked);
+    }
+
+    // One check per signature, however large the block: known ones are recognised by their bytes.
+    [Fact]
+    public void Signatures_are_counted_once_from_submission_to_acceptance()
+    {
+        using Kit kit = new(workers: 2);
+        List<ReadOnlyMemory<byte>> batch = [];
+        for (int i = 0; i < 150; i++)
+        {
+            batch.Add(kit.Increment(i % 12, i).Bytes);
+        }
+
+        batch.Add(kit.Builder().Call(Kit.Counter, 1, []).Slot(Kit.Counter, Kit.Key(1), AccessLists.AccessMode.Write).Sign(Kit.Accounts[0], Kit.Accounts[1], Kit.Accounts[2]).Bytes);
+        Assert.All(kit.Chain.SubmitBatch(batch), refusal => Assert.False(refusal.IsRefused, refusal.ToString()));
+        Assert.Equal(153, kit.Chain.SignaturesChecked);
+        Block block = kit.BuildAndVerify();
+        Assert.Equal(151, block.Transactions.Length);
+        kit.Chain.Reject(block.Id);
+        Assert.True(kit.Chain.TryParse(block.Bytes.Span, out Block? parsed, out _));
+        kit.Verify(parsed);
+        kit.Chain.Accept(parsed.Id);
+        Assert.Equal(153, kit.Chain.SignaturesChecked);
+    }
+
+    [Fact]
     public void A_failing_disk_is_an_exception_and_no_verdict()
     {
         using Kit kit = new();

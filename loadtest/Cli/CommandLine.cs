@@ -1,7 +1,7 @@
 // The command line: its grammar, and the way from words to a command that runs.
 //
 //   loadtest                                        the main job
-//   loadtest run | info | replay FILE | bench SUITE | trace
+//   loadtest run | info | replay FILE | bench SUITE | trace | calibrate
 //
 // The grammar takes every value as text; OptionValues judges it, so that a refusal is one sentence of ours. No input
 // reaches a stack trace: what is wrong with the input is a Refusal, what is wrong with the machine is caught in Run by
@@ -15,6 +15,7 @@ using System.CommandLine.Parsing;
 using System.IO;
 using ParallelVm.Engine;
 using ParallelVm.Loadtest.Benches;
+using ParallelVm.Loadtest.Calibration;
 using ParallelVm.Loadtest.Drive;
 using ParallelVm.Loadtest.Replays;
 using ParallelVm.Loadtest.Reports;
@@ -45,6 +46,7 @@ internal sealed class CommandLine
         _root.Subcommands.Add(DefineBench());
         _root.Subcommands.Add(DefineDb());
         _root.Subcommands.Add(DefineTrace());
+        _root.Subcommands.Add(DefineCalibrate());
     }
 
     /// <summary>Runs the program.</summary>
@@ -333,6 +335,30 @@ internal sealed class CommandLine
 
             return TraceJob.Run(
                 new TraceOptions(seedValue, heightValue, (int)indexValue, (int)txCount, workload, hot, parsed.GetValue(data), parsed.GetValue(json)), _terminal);
+        });
+        return command;
+    }
+
+    private Command DefineCalibrate()
+    {
+        Command command = new("calibrate", "Measures what each opcode costs beside what it is charged.");
+        Option<string?> seed = Text("--seed", "Seed of operands and mixes (1).");
+        Option<string?> runs = Text("--runs", "Rounds of measurement (20).");
+        Option<string?> json = Text("--json", "Report file (none).");
+        Option<string?> markdown = Text("--markdown", "Page to write, for example docs/gas.md (none).");
+        AddAll(command, seed, runs, json, markdown);
+        command.SetAction(parsed =>
+        {
+            Refusal refusal = Refusal.None;
+            if (!OptionValues.TryInteger("--seed", parsed.GetValue(seed), 0, ulong.MaxValue, 1, out ulong seedValue, ref refusal)
+                || !OptionValues.TryInteger("--runs", parsed.GetValue(runs), 1, 1_000, 20, out ulong runCount, ref refusal)
+                || !TryTarget(parsed.GetValue(json), ref refusal)
+                || !TryTarget(parsed.GetValue(markdown), ref refusal))
+            {
+                return _terminal.Fail(refusal);
+            }
+
+            return CalibrateJob.Run(new CalibrateOptions(seedValue, (int)runCount, parsed.GetValue(json), parsed.GetValue(markdown)), _terminal);
         });
         return command;
     }

@@ -35,6 +35,12 @@ internal sealed record BenchOptions(string Suite, string? Json, int Runs, int Wo
 internal sealed record TraceOptions(
     ulong Seed, ulong Height, int Index, int Txs, WorkloadMix Mix, int ConflictPermyriad, string? Data, string? Json);
 
+/// <summary><c>calibrate</c>.</summary>
+/// <param name="Runs">Rounds over all programs; the least time of each counts.</param>
+/// <param name="Json">File to write; null for none.</param>
+/// <param name="Markdown">Page to write; null for none.</param>
+internal sealed record CalibrateOptions(ulong Seed, int Runs, string? Json, string? Markdown);
+
 /// <summary>Values of options.</summary>
 internal static class OptionValues
 {

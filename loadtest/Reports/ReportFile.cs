@@ -5,6 +5,7 @@ using System;
 using System.IO;
 using System.Text.Json;
 using System.Text.Json.Serialization;
+using ParallelVm.Loadtest.Calibration;
 using ParallelVm.Loadtest.Traces;
 using ParallelVm.Primitives;
 
@@ -14,6 +15,7 @@ namespace ParallelVm.Loadtest.Reports;
 [JsonSerializable(typeof(Report))]
 [JsonSerializable(typeof(BenchReport))]
 [JsonSerializable(typeof(TraceReport))]
+[JsonSerializable(typeof(CalibrationReport))]
 internal sealed partial class ReportJson : JsonSerializerContext;
 
 /// <summary>Writes reports.</summary>
@@ -42,6 +44,9 @@ internal static class ReportFile
 
     /// <inheritdoc cref="ToJson(Report)"/>
     public static string ToJson(TraceReport report) => JsonSerializer.Serialize(report, ReportJson.Default.TraceReport) + "\n";
+
+    /// <inheritdoc cref="ToJson(Report)"/>
+    public static string ToJson(CalibrationReport report) => JsonSerializer.Serialize(report, ReportJson.Default.CalibrationReport) + "\n";
 
     /// <summary>Replaces the file by <paramref name="json"/>.</summary>
     /// <exception cref="IOException">The folder or the disk refuses.</exception>

@@ -1,0 +1,30 @@
+// The slowest gas there is: of all blocks full of one opcode, on the worst operands found, the one that runs at the fewest
+// Mgas/s. What a block may hold is bounded by it: gas limit / floor is the longest that a block can take.
+//
+// Threading: the caller's thread.   Cost: the search once, then some milliseconds per opcode and measurement.
+
+using System.Collections.Generic;
+
+namespace ParallelVm.Loadtest.Calibration;
+
+/// <summary>Measures single-opcode blocks.</summary>
+internal sealed class GasFloor
+{
+    private const ulong Seed = 1;
+    private const int Runs = 9;
+
+    private List<WorstCase>? _cases;
+
+    /// <summary>Mgas/s of the slowest.</summary>
+    public double Measure()
+    {
+        _cases ??= OpcodeSearch.All(Seed, static _ => { });
+        double floor = double.MaxValue;
+        foreach (WorstCase worst in _cases)
+        {
+            floor = double.Min(floor, worst.Program.Gas * 1_000 / worst.Program.Time(Runs));
+        }
+
+        return floor;
+    }
+}

@@ -9,6 +9,7 @@
 //   jit.compile20 200 500          us to compile a program of so many instructions, another one each time; the spread holds the worst
 //   jit.compileWorstPerInstruction us per instruction over JitShapes, as large as admitted; each shape's best of three
 //   verifier.1MiB                  ms for 1 MiB of the control flow that is hardest to verify
+//   gas.floor                      Mgas/s of the slowest block full of one opcode, interpreted, on the worst operands found
 //
 // Threading: the caller's thread; compiles happen on it.
 
@@ -18,6 +19,7 @@ using ParallelVm.AccessLists;
 using ParallelVm.Executor;
 using ParallelVm.Executor.Bytecode;
 using ParallelVm.Executor.Jit;
+using ParallelVm.Loadtest.Calibration;
 using ParallelVm.Loadtest.Cli;
 using ParallelVm.Loadtest.Reports;
 using ParallelVm.Primitives;
@@ -69,6 +71,7 @@ internal static class VmSuite
 
         rows.Add(new BenchRow("jit.compileWorstPerInstruction", "us", "", WorstPerInstruction));
         rows.Add(new BenchRow("verifier.1MiB", "ms", "", VerifyMiB()));
+        rows.Add(new BenchRow("gas.floor", "Mgas/s", "", new GasFloor().Measure));
         BenchReport report = BenchRunner.Run(Name, rows, options.Runs, EnvironmentProbe.Read(), progress);
         return report with
         {

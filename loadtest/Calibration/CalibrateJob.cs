@@ -132,7 +132,7 @@ internal static class CalibrateJob
         ContractCost[] contracts = Array.ConvertAll(ContractProbe.All(), probe =>
         {
             double ns = probe.Time(options.Runs);
-            return new ContractCost(probe.Name, probe.Gas, ns, Predict(fitted, probe.PerRun), probe.Gas * 1_000 / ns);
+            return new ContractCost(probe.Name, probe.Gas, ns, PredictContract(fitted, probe, cases), probe.Gas * 1_000 / ns);
         });
         return new CalibrationReport(
             "parallelvm.calibration/1", options.Seed, EnvironmentProbe.Read(), TargetMgasPerSecond, slowest!.MgasPerSecond, slowest.Opcode,
@@ -147,7 +147,8 @@ internal static class CalibrateJob
         string name = string.Join('+', Array.ConvertAll(worst.Body, instruction => OpcodeTable.Get(instruction.Opcode).Mnemonic));
         string body = string.Join("; ", Array.ConvertAll(worst.Body, static instruction =>
             $"{OpcodeTable.Get(instruction.Opcode).Mnemonic} {string.Join(' ', Array.ConvertAll(instruction.Values, static value => $"{value:x}"))}{(instruction.IsDependent ? " dependent" : "")}"));
-        string verdict = share > 1 ? "tooCheap" : share < 0.5 ? "tooDear" : "ok";
+        double price = worst.Program.Gas / instructions;
+        string verdict = share > 1 ? "tooCheap" : share >= 0.5 ? "ok" : price < 1.5 ? "least" : "dear";
         return new OpcodeCost(name, worst.Program.Gas / instructions, time / instructions, fitted, mgas, share, verdict, body);
     }
 
@@ -187,6 +188,23 @@ internal static class CalibrateJob
         foreach ((Opcode opcode, int count) in counts)
         {
             sum += fitted[(byte)opcode] * count;
+        }
+
+        return sum;
+    }
+
+    // an instruction that is charged by length takes its fitted time in proportion to its charge
+    private static double PredictContract(double[] fitted, ContractProbe probe, List<WorstCase> cases)
+    {
+        double sum = Predict(fitted, probe.PerRun);
+        foreach ((Opcode opcode, int count) in probe.PerRun)
+        {
+            WorstCase? worst = OpcodeTable.Get(opcode).Variable.Length > 0 ? cases.Find(candidate => candidate.Opcode == opcode) : null;
+            if (worst is not null)
+            {
+                double worstGas = worst.Program.Gas / (worst.Program.Rounds * (double)ProbeProgram.Copies * worst.Body.Length);
+                sum += fitted[(byte)opcode] * ((probe.GasPerRun[opcode] / worstGas) - count);
+            }
         }
 
         return sum;

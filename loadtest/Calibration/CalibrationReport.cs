@@ -15,7 +15,7 @@ namespace ParallelVm.Loadtest.Calibration;
 /// <param name="FittedNs">Its share of mixed programs, by least squares; null when no mix held it.</param>
 /// <param name="MgasPerSecond">Of a block full of it.</param>
 /// <param name="Share">Of the time that its gas stands for at the target; the law is [0.5, 1].</param>
-/// <param name="Verdict">ok, tooCheap, or tooDear.</param>
+/// <param name="Verdict">ok, tooCheap, dear (below half of its time), or least (below half, and 1 gas is the least there is).</param>
 internal sealed record OpcodeCost(
     string Opcode, double Gas, double WorstNs, double? FittedNs, double MgasPerSecond, double Share, string Verdict, string WorstBody);
 
@@ -47,8 +47,8 @@ internal sealed record CalibrationReport(
         Line($"Made by `loadtest calibrate`. Interpreter, one thread, {Environment.Cpu}, {Environment.Dotnet}, commit {Environment.Commit}.");
         Line($"");
         Line($"Target: {TargetMgasPerSecond} Mgas/s. `share` is the time of a block full of one opcode, on the worst operands found, over the time that its gas stands for");
-        Line($"at the target; above 1 the opcode is too cheap. Below 0.5 it is dearer than its time alone; what costs more than time (state that grows, output");
-        Line($"that is kept) or cannot cost less than 1 gas is there. Floor: **{FloorMgasPerSecond:F0} Mgas/s** ({FloorOpcode}).");
+        Line($"at the target; above 1 the opcode is too cheap. Below 0.5 it is `dear`: what costs more than time (state that grows, output that is kept,");
+        Line($"divisions that other machines do slower) belongs there; or it is charged 1 gas, the `least`. Floor: **{FloorMgasPerSecond:F0} Mgas/s** ({FloorOpcode}).");
         Line($"");
         Line($"`fitted` is the opcode's share of {Mixes} random mixes of 5 to 20 opcodes by non-negative least squares. Relative error of a mix's predicted time:");
         Line($"median {ResidualMedian:P1}, 90th percentile {ResidualP90:P1}, most {ResidualMax:P1}.");

@@ -46,7 +46,7 @@ internal sealed class ContractProbe
             _values[i] = valueOf(_message.Accesses[i].Key);
         }
 
-        Gas = RunOnce(new Counter(PerRun)).GasUsed - _message.IntrinsicGas;
+        Gas = RunOnce(new Counter(PerRun, GasPerRun)).GasUsed - _message.IntrinsicGas;
     }
 
     /// <summary>What is called.</summary>
@@ -57,6 +57,9 @@ internal sealed class ContractProbe
 
     /// <summary>Instructions of a run, by opcode.</summary>
     public Dictionary<Opcode, int> PerRun { get; } = [];
+
+    /// <summary>Gas of a run, by opcode, variable charges included.</summary>
+    public Dictionary<Opcode, ulong> GasPerRun { get; } = [];
 
     /// <summary>The probes.</summary>
     public static ContractProbe[] All()
@@ -106,7 +109,7 @@ internal sealed class ContractProbe
         }
     }
 
-    private sealed class Counter(Dictionary<Opcode, int> counts) : ITraceSink
+    private sealed class Counter(Dictionary<Opcode, int> counts, Dictionary<Opcode, ulong> charged) : ITraceSink
     {
         public void Enter(int depth, in ProgramId program, VerifiedProgram code, ProgramEntry entry, ReadOnlySpan<ushort> slots)
         {
@@ -120,6 +123,8 @@ internal sealed class ContractProbe
 
         public void After(in TraceStep step, ReadOnlySpan<ulong> cells, ulong gas, ushort code)
         {
+            Opcode opcode = (Opcode)(byte)step.Word;
+            charged[opcode] = charged.GetValueOrDefault(opcode) + step.Price + (step.Gas - gas);
         }
 
         public void Leave(ushort code)

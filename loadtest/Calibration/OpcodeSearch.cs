@@ -60,7 +60,11 @@ internal static class OpcodeSearch
             }
         }
 
-        Invariant.Require(cases.Count > 0);
+        if (cases.Count == 0)
+        {
+            throw new InvariantException($"No operands were drawn on which {info.Mnemonic} runs.");
+        }
+
         cases.Sort(static (x, y) => y.Cost.CompareTo(x.Cost));
         (double Cost, WorstCase Case) worst = (0, cases[0].Case);
         foreach ((_, WorstCase candidate) in cases.GetRange(0, Math.Min(Finalists, cases.Count)))

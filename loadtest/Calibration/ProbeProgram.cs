@@ -43,11 +43,11 @@ internal sealed class ProbeProgram
         [AccessMode.Write, AccessMode.Write, AccessMode.Read, AccessMode.Add, AccessMode.Write, AccessMode.Write];
 
     private readonly List<ulong> _prologue = [];
-    private readonly List<ulong> _constants = [];
+    private readonly List<ulong> _constants = [0];
     private readonly List<ulong> _body = [];
     private readonly List<ushort[]> _tables = [];
     private readonly Interpreter _interpreter = new();
-    private readonly byte[] _arguments = new byte[8];
+    private readonly byte[] _arguments = new byte[64];
     private readonly Record[] _records = new Record[6];
     private uint _nextFelt = FirstFelt;
     private uint _nextWord = EndFelt;

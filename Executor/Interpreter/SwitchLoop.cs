@@ -399,23 +399,7 @@ internal static unsafe class SwitchLoop
                     f[a] = f[b] < imm ? 1UL : 0;
                     continue;
 
-                // fixed point: the two that prices are made of, without the way through the table
-                case (byte)Opcode.MulDiv:
-                    trap = Arithmetic.MulDiv(f[b], f[c], f[(byte)imm], (byte)(imm >> 8), out f[a]);
-                    if (trap == TrapCode.None)
-                    {
-                        continue;
-                    }
-
-                    goto Trapped;
-                case (byte)Opcode.MulScale:
-                    trap = Arithmetic.MulDiv(f[b], f[c], Arithmetic.PowerOfTen((byte)imm), (byte)(imm >> 8), out f[a]);
-                    if (trap == TrapCode.None)
-                    {
-                        continue;
-                    }
-
-                    goto Trapped;
+                // fixed point: the rest is not simple, and two calls in arms of their own cost every other instruction its registers
                 case (byte)Opcode.Absd:
                     f[a] = f[b] > f[c] ? f[b] - f[c] : f[c] - f[b];
                     continue;

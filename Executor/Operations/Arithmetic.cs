@@ -50,8 +50,9 @@ internal static class Arithmetic
         return Divide((ulong)(dividend >> 64), (ulong)dividend, c, mode, out result);
     }
 
-    // 128 by 64 bits
-    private static TrapCode Divide(ulong high, ulong low, ulong divisor, int mode, out ulong result)
+    /// <summary>128 by 64 bits, rounded: the body of <see cref="MulDiv(ulong, ulong, ulong, int, out ulong)"/>, inlined into those that are called for it.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    internal static TrapCode Divide(ulong high, ulong low, ulong divisor, int mode, out ulong result)
     {
         result = 0;
         if (divisor == 0)
@@ -80,7 +81,7 @@ internal static class Arithmetic
             result = PlainDivide(high, low, divisor, out remainder);
         }
 
-        return Round(remainder, divisor, mode, ref result);
+        return remainder == 0 || mode == 0 ? TrapCode.None : Round(remainder, divisor, mode, ref result);
     }
 
     /// <summary>128 by 64 bits where the machine has no instruction for it; high &lt; divisor.</summary>
@@ -91,6 +92,7 @@ internal static class Arithmetic
         return quotient;
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
     private static TrapCode Round(UInt128 remainder, UInt128 divisor, int mode, ref ulong result)
     {
         bool up = RoundsUp(remainder, divisor, result, mode, out TrapCode trap);

@@ -10,12 +10,18 @@ namespace ParallelVm.Executor;
 internal static unsafe partial class Operations
 {
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static TrapCode MulDiv(Machine machine, ulong* f, ulong w) =>
-        Store(f + A(w), Arithmetic.MulDiv(f[B(w)], f[C(w)], f[D(w)], M(w), out ulong result), result);
+    public static TrapCode MulDiv(Machine machine, ulong* f, ulong w)
+    {
+        ulong high = Math.BigMul(f[B(w)], f[C(w)], out ulong low);
+        return Store(f + A(w), Arithmetic.Divide(high, low, f[D(w)], M(w), out ulong result), result);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static TrapCode MulScale(Machine machine, ulong* f, ulong w) =>
-        Store(f + A(w), Arithmetic.MulDiv(f[B(w)], f[C(w)], Arithmetic.PowerOfTen(D(w)), M(w), out ulong result), result);
+    public static TrapCode MulScale(Machine machine, ulong* f, ulong w)
+    {
+        ulong high = Math.BigMul(f[B(w)], f[C(w)], out ulong low);
+        return Store(f + A(w), Arithmetic.Divide(high, low, Arithmetic.PowerOfTen(D(w)), M(w), out ulong result), result);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static TrapCode Sqrt(Machine machine, ulong* f, ulong w)

@@ -50,6 +50,7 @@ internal sealed class Applier : IDisposable
     private bool _isClosing;
     private Exception? _failure;
     private Height? _checkpointed;
+    private Height? _older;
 
     public Applier(
         StateStoreOptions options, Checkpoints checkpoints, HistoryLog history, StateTable table, uint tableNumber, Height? checkpointed)
@@ -81,6 +82,18 @@ internal sealed class Applier : IDisposable
             lock (_signal)
             {
                 return _checkpointed;
+            }
+        }
+    }
+
+    /// <summary>Height of the older of two checkpoints; null while there are fewer.</summary>
+    public Height? OlderCheckpoint
+    {
+        get
+        {
+            lock (_signal)
+            {
+                return _older;
             }
         }
     }
@@ -284,6 +297,7 @@ internal sealed class Applier : IDisposable
         lock (_signal)
         {
             _checkpointed = at.Block.Height;
+            _older = _checkpoints.Kept.Count == ManifestFolder.Generations ? _checkpoints.Kept[^1].Height : null;
         }
     }
 

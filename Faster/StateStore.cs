@@ -40,6 +40,7 @@ public sealed partial class StateStore : IStateStore
     private BlockView _base;
     private BlockRecord? _last;
     private LogPosition? _position;
+    private Height? _droppedAt;                               // checkpoint after which old blocks were dropped
     private PathChange[] _changes = [];
     private bool _latched;
     private bool _disposed;
@@ -286,11 +287,11 @@ public sealed partial class StateStore : IStateStore
         block.Tree.BecomeBase();
         _unapplied.Enqueue(block);
         ApplyWork work = new(new Cut(record with { Payload = default }, block.Root, block.Tree.Count, position), block.Diff!, undo);
-        Height? checkpointed = _applier.Checkpointed;
         Guarded("Applying a block to the state table", () => _applier.Post(work));          // S2
         ReleaseApplied();
-        if (_applier.Checkpointed != checkpointed)
+        if (_options.KeepBlocks > 0 && _applier.Checkpointed is { } newest && newest != _droppedAt)
         {
+            _droppedAt = newest;
             DropOldBlocks();
         }
     }
@@ -298,17 +299,15 @@ public sealed partial class StateStore : IStateStore
     /// <summary>Lets whole segments of blocks go that neither the older checkpoint nor history nor the setting needs.</summary>
     private void DropOldBlocks()
     {
-        if (_options.KeepBlocks <= 0 || _last is not { } last)
+        if (_options.KeepBlocks <= 0 || _last is not { } last || _applier.OlderCheckpoint is not { } older)
         {
             return;
         }
 
-        _applier.Drain();
-        RequireUsable();
         ulong keep = Math.Max((ulong)_options.KeepBlocks, (ulong)Math.Max(_options.HistoryBlocks, 0) + 1);
-        if (_options.HistoryBlocks >= 0 && _checkpoints.Kept.Count == ManifestFolder.Generations && last.Height.Value > keep)
+        if (_options.HistoryBlocks >= 0 && last.Height.Value > keep)
         {
-            _log.DropBelow(new Height(Math.Min(last.Height.Value - keep, _checkpoints.Kept[^1].Height.Value)));
+            _log.DropBelow(new Height(Math.Min(last.Height.Value - keep, older.Value)));
         }
     }
 

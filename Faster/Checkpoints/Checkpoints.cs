@@ -368,6 +368,16 @@ internal sealed class Checkpoints
     /// <summary>Deletes what no kept manifest names: manifests first, then the files.</summary>
     public void Collect()
     {
+        HashSet<string> used = new(StringComparer.Ordinal);
+        foreach (Manifest manifest in Kept)
+        {
+            foreach (CheckpointFile file in manifest.Files)
+            {
+                used.Add(Path.Combine(FolderOf(manifest.Table), file.Name));
+            }
+        }
+
+        _checksums.ForgetAllBut(used);
         _manifests.DeleteAllBut(Kept);
         foreach (string name in _files.ListFolders(_tables))
         {

@@ -74,6 +74,18 @@ internal sealed class FileChecksums(IFileSystem files, Bytes32 key)
         return true;
     }
 
+    /// <summary>Forgets what was hashed of files that are not there any more.</summary>
+    public void ForgetAllBut(HashSet<string> paths)
+    {
+        foreach (string path in _known.Keys)
+        {
+            if (!paths.Contains(path))
+            {
+                _known.Remove(path);
+            }
+        }
+    }
+
     /// <summary>Forgets what was hashed, so that the next check reads the disk.</summary>
     public void Forget() => _known.Clear();
 

@@ -45,6 +45,7 @@ internal sealed class CommandLine
         _root.Subcommands.Add(DefineReplay());
         _root.Subcommands.Add(DefineBench());
         _root.Subcommands.Add(DefineDb());
+        _root.Subcommands.Add(DefineSoak());
         _root.Subcommands.Add(DefineTrace());
         _root.Subcommands.Add(DefineCalibrate());
     }
@@ -243,6 +244,27 @@ internal sealed class CommandLine
             command.Subcommands.Add(sub);
         }
 
+        return command;
+    }
+
+    private Command DefineSoak()
+    {
+        Command command = new("soak", "Loads a constant set of keys and prints what disk and memory grow to; exit 3 when they are not flat.");
+        Option<string?> minutes = Text("--minutes", "Length of the load in minutes (10).");
+        Option<string?> seed = Text("--seed", "Seed of the load (1).");
+        Option<string?> txs = Text("--txs", "Transactions offered per block (500).");
+        Option<string?> workers = Text("--workers", "Worker interpreters, 1 to 64 (one per core).");
+        AddAll(command, minutes, seed, txs, workers);
+        command.SetAction(parsed =>
+        {
+            Refusal refusal = Refusal.None;
+            return OptionValues.TryInteger("--minutes", parsed.GetValue(minutes), 1, 10_000, 10, out ulong minuteCount, ref refusal)
+                && OptionValues.TryInteger("--seed", parsed.GetValue(seed), 0, ulong.MaxValue, 1, out ulong seedValue, ref refusal)
+                && OptionValues.TryInteger("--txs", parsed.GetValue(txs), 1, 100_000, 500, out ulong txCount, ref refusal)
+                && TryWorkers(parsed.GetValue(workers), out int workerCount, ref refusal)
+                ? SoakJob.Run(seedValue, TimeSpan.FromMinutes(minuteCount), (int)txCount, workerCount, _terminal)
+                : _terminal.Fail(refusal);
+        });
         return command;
     }
 

@@ -42,11 +42,12 @@ internal sealed class ChainSession : IDisposable
 
     /// <summary>Opens the chain of a world in a data folder that is the world's already; see <see cref="DataFolder.Claim"/>.</summary>
     /// <param name="jit">How programs run.</param>
+    /// <param name="settings">Changes the store's settings; null: none.</param>
     /// <param name="isReader">Nothing will be accepted: closing writes no checkpoint.</param>
     /// <exception cref="Primitives.State.StateStoreException">The machine failed, or the folder is damaged.</exception>
     public static bool TryOpen(
         DexWorld world, string folder, int workers, bool isReader, [NotNullWhen(true)] out ChainSession? session, out Refusal refusal,
-        JitMode jit = JitMode.Background)
+        JitMode jit = JitMode.Background, Func<StateStoreOptions, StateStoreOptions>? settings = null)
     {
         session = null;
         LoadClock clock = new();
@@ -55,7 +56,8 @@ internal sealed class ChainSession : IDisposable
         StateStore? store = null;
         try
         {
-            store = StateStore.Open(StoreOptions(world, folder, isReader) with { Jobs = (count, job) => engine.Pool.For(count, workers, job) });
+            StateStoreOptions storeOptions = StoreOptions(world, folder, isReader) with { Jobs = (count, job) => engine.Pool.For(count, workers, job) };
+            store = StateStore.Open(settings?.Invoke(storeOptions) ?? storeOptions);
             ChainOptions chainOptions = new() { Genesis = world.Genesis, Store = store, Engine = engine, Time = clock, Workers = workers };
             if (!ChainService.TryOpen(chainOptions, out ChainService? chain, out refusal))
             {

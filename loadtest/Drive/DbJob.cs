@@ -54,10 +54,10 @@ internal static class DbJob
             ("firstBlock", $"{store.FirstBlock}", true),
             ("oldestState", $"{store.OldestState}", true),
             ("checkpoint", store.CheckpointHeight is { } height ? $"{height}" : "-1", true),
-            ("bytes", Number(BytesOf(DataFolder.StoreOf(folder))), true),
-            ("bytesBlocks", Number(BytesOf(Path.Combine(DataFolder.StoreOf(folder), "blocks"))), true),
-            ("bytesTables", Number(BytesOf(Path.Combine(DataFolder.StoreOf(folder), "tables"))), true),
-            ("bytesHistory", Number(BytesOf(Path.Combine(DataFolder.StoreOf(folder), "history"))), true),
+            ("bytes", Number(SoakJob.BytesOf(DataFolder.StoreOf(folder))), true),
+            ("bytesBlocks", Number(SoakJob.BytesOf(Path.Combine(DataFolder.StoreOf(folder), "blocks"))), true),
+            ("bytesTables", Number(SoakJob.BytesOf(Path.Combine(DataFolder.StoreOf(folder), "tables"))), true),
+            ("bytesHistory", Number(SoakJob.BytesOf(Path.Combine(DataFolder.StoreOf(folder), "history"))), true),
         ];
         if (json)
         {
@@ -167,18 +167,4 @@ internal static class DbJob
     }
 
     private static string Number(long value) => value.ToString(CultureInfo.InvariantCulture);
-
-    private static long BytesOf(string folder)
-    {
-        long bytes = 0;
-        if (Directory.Exists(folder))
-        {
-            foreach (FileInfo file in new DirectoryInfo(folder).EnumerateFiles("*", SearchOption.AllDirectories))
-            {
-                bytes += file.Length;
-            }
-        }
-
-        return bytes;
-    }
 }

@@ -31,8 +31,9 @@ public sealed record GasPrices
     /// <summary>Every key declared Write: read, leaf and path hashed again.</summary>
     public ulong WriteKey { get; init; } = 800;
 
-    /// <summary>Every key declared Add: folded once per batch.</summary>
-    public ulong AddKey { get; init; } = 500;
+    /// <summary>Every key declared Add: folded once per batch, and the record of 16 bytes that the first add creates. It is paid whether
+    /// the record is there or not: which of many adds comes first must not show.</summary>
+    public ulong AddKey { get; init; } = 2_532;
 
     /// <summary>A record that comes into being.</summary>
     public ulong NewRecord { get; init; } = 2_000;
@@ -50,10 +51,10 @@ public sealed record GasPrices
     public ulong OutputWord { get; init; } = 8;
 
     /// <summary>Every 32 bytes hashed by KECCAK.</summary>
-    public ulong KeccakWord { get; init; } = 80;
+    public ulong KeccakWord { get; init; } = 32;
 
     /// <summary>Every 32 bytes hashed by SHA256.</summary>
-    public ulong Sha256Word { get; init; } = 60;
+    public ulong Sha256Word { get; init; } = 48;
 
     /// <summary>Every 32 bytes hashed by BLAKE3.</summary>
     public ulong Blake3Word { get; init; } = 24;

@@ -86,9 +86,12 @@ internal static unsafe partial class Operations
             return TrapCode.None;
         }
 
-        Record record = machine.Active.Records[Low(w)];
-        machine.Journal.Touch(access, record);
-        record.Accumulate(amount);
+        if (!TryOpen(machine, Low(w), 16, out _))                           // a declared Add has paid for the record, a Write has not
+        {
+            return TrapCode.OutOfGas;
+        }
+
+        machine.Active.Records[Low(w)].Accumulate(amount);
         return TrapCode.None;
     }
 

@@ -23,7 +23,7 @@ namespace ParallelVm.Loadtest.Workloads;
 internal sealed class TransactionFactory(DexWorld world)
 {
     /// <summary>Far above what a transfer or a swap uses, and low enough for thousands of them in a block.</summary>
-    private const ulong GasLimit = 25_000;
+    private const ulong GasLimit = 32_000;
 
     private const ulong PriceFloor = 1_000;
 

@@ -191,7 +191,7 @@ public sealed class VerifierTests
         }
 
         Bench bench = new();
-        Assert.Equal(100UL + 1 + 12, bench.Run(bench.Message(Code.Verify(Loops(6)))).GasUsed);
+        Assert.Equal(100UL + 1 + (6 * 3), bench.Run(bench.Message(Code.Verify(Loops(6)))).GasUsed);
         Assert.Equal(RefusalCode.BadLoop, Code.RefusalOf(Loops(7)));
         Assert.Equal(RefusalCode.BadLoop, Code.RefusalOf(Loops(2, overlap: true)));
     }

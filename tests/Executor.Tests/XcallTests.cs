@@ -73,7 +73,7 @@ public sealed class XcallTests
         Assert.Equal(Executor.Halt.Success, outcome.Halt);
         Assert.Equal((42UL, 6UL), (Word(bench.Records[0]), Word(bench.Records[2])));
         GasPrices prices = GasPrices.Launch;
-        ulong rows = 1 + 1 + 250 + 8 + 0 + 8 + 2 + 2;                       // both bodies' rows
+        ulong rows = 1 + 1 + 250 + 8 + 0 + 8 + 1 + 2;                       // both bodies' rows
         Assert.Equal(100 + rows + (2 * prices.CallSlot) + (2 * (prices.NewRecord + (8 * prices.NewByte))), outcome.GasUsed);
     }
 

@@ -571,9 +571,7 @@ internal sealed class BigMachine
             return;
         }
 
-        byte[] record = Field(Record, 0, Math.Max(16, Record?.Length ?? 0));
-        Bytes((Number(record.AsSpan(0, 16)) + amount) % (BigInteger.One << 128), 16).CopyTo(record, 0);
-        Record = record;
+        Put(0, Bytes((Number(Field(Record, 0, 16)) + amount) % (BigInteger.One << 128), 16));
     }
 
     private byte[] Output()

@@ -1,8 +1,8 @@
 // The rows of the store itself, on real files in a temporary folder that is removed.
 //
 //   faster.get, faster.upsert      records read from, written to the state table, in M/s; 2^20 keys of 32 + 65 + 40 bytes
-//   dictionary.*, sorted.*         the same keys and values in a Dictionary, and in a sorted array that is merged with (upsert) or
-//                                  searched (get): what an ordered index costs before it is durable
+//   dictionary.*, sorted.*         the same keys and values in a Dictionary, and in a sorted array that is searched: the least that an
+//                                  ordered index costs, before it is durable and before it takes a new key
 //   commit.p50, commit.p99         an accepted block of 1,000 changed keys, from its diff to its fsync, in ms; root included
 //   checkpoint.pauseP99            p99 of the blocks accepted while a checkpoint was under way; twin: commit.p99
 //   recovery.1m, recovery.10m      opening a store of so many records from its checkpoint, root verified, in s
@@ -121,7 +121,6 @@ internal static partial class StateSuite
             }
         });
 
-        // a batch is merged in: what a sorted file or a B+-tree node pays, without the disk
         public double SortedUpsert() => Upsert((entries, values) =>
         {
             foreach (ref readonly DiffEntry entry in entries)

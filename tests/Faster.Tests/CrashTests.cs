@@ -26,3 +26,22 @@ public sealed class CrashTestsB : CrashTests
     [Theory, InlineData(4), InlineData(5), InlineData(6)]
     public void Machine_that_stops_after_any_operation_has_lost_nothing(ulong seed) => Survive(seed, 40, 1);
 }
+
+public sealed class CrashCountTests
+{
+    [Fact]
+    public void Lives_have_the_places_that_are_promised()
+    {
+        int places = 0;
+        for (ulong seed = 1; seed <= 6; seed++)
+        {
+            places += new CrashRun(seed, 40).Places;
+        }
+
+        Assert.True(2 * places >= 10_000, $"{places} places, a crash at each and a second one after it");
+        FaultRun writes = new(31);
+        FaultRun reads = new(32);
+        int faults = (3 * writes.Writes) + (3 * reads.Reads);      // FaultTests; the rest of five thousand are flipped bits
+        Assert.True(faults >= 1_000, $"{writes.Writes} writes, {reads.Reads} reads, {faults} faults");
+    }
+}

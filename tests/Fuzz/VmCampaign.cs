@@ -4,7 +4,7 @@
 // by (seed, number): of 16 numbers, 12 are valid programs, 3 are mutants or noise, and 1 is a small program at every gas limit.
 //
 // A difference ends the campaign: its line replays it, and the program, shrunk by leaving out one instruction after the
-// other, is kept in corpus/vm/ as assembly. The corpus is run first, every time.
+// other as long as there is a difference, is kept in corpus/vm/ as assembly. The corpus is run first, every time.
 //
 // Threading: each worker owns its engines and takes the next number; a number's case does not depend on who runs it.
 
@@ -204,13 +204,17 @@ internal sealed class VmCampaign
     private void Report(int number, VmCase subject, string difference)
     {
         Container smallest = subject.Container;
-        for (int at = smallest.Code.Length - 1; at >= 0; at--)
+        for (int before = int.MaxValue; smallest.Code.Length < before;)
         {
-            Container candidate = Without(smallest, at);
-            Engines fresh = new();
-            if (CaseOf(_seed, number, candidate.Encode()) is VmCase shrunk && fresh.Judge(shrunk).Difference is not null)
+            before = smallest.Code.Length;
+            for (int at = before - 1; at >= 0; at--)
             {
-                smallest = candidate;
+                Container candidate = Without(smallest, at);
+                Engines fresh = new();
+                if (CaseOf(_seed, number, candidate.Encode()) is VmCase shrunk && fresh.Judge(shrunk).Difference is not null)
+                {
+                    smallest = candidate;
+                }
             }
         }
 
@@ -235,14 +239,19 @@ internal sealed class VmCampaign
         code.RemoveAt(at);
         FunctionHeader[] functions = (FunctionHeader[])container.Functions.Clone();
         functions[function] = functions[function] with { Length = (ushort)(functions[function].Length - 1) };
+        ushort[][] tables = (ushort[][])container.Tables.Clone();
         for (int i = start; i < start + functions[function].Length; i++)
         {
             foreach (Operand operand in OpcodeTable.Find((byte)code[i])?.Operands ?? [])
             {
-                uint target = operand.Read(code[i]);
-                if (operand.Kind == OperandKind.Target && target > at - start)
+                uint value = operand.Read(code[i]);
+                if (operand.Kind == OperandKind.Target && value > at - start)
                 {
-                    code[i] = operand.Write(code[i], target - 1);
+                    code[i] = operand.Write(code[i], value - 1);
+                }
+                else if (operand.Kind == OperandKind.Table)
+                {
+                    tables[value] = Array.ConvertAll(tables[value], target => (ushort)(target - (target > at - start ? 1 : 0)));
                 }
             }
         }
@@ -252,8 +261,12 @@ internal sealed class VmCampaign
             Fork = container.Fork,
             Constants = container.Constants,
             Data = container.Data,
+            Tables = tables,
             Functions = functions,
             Code = [.. code],
+            Programs = container.Programs,
+            Imports = container.Imports,
+            Sites = container.Sites,
             Entries = container.Entries,
         };
     }

@@ -48,7 +48,7 @@ internal sealed record CalibrationReport(
         Line($"");
         Line($"Target: {TargetMgasPerSecond} Mgas/s. `share` is the time of a block full of one opcode, on the worst operands found, over the time that its gas stands for");
         Line($"at the target; above 1 the opcode is too cheap. Below 0.5 it is `dear`: what costs more than time (state that grows, output that is kept,");
-        Line($"divisions that other machines do slower) belongs there; or it is charged 1 gas, the `least`. Floor: **{FloorMgasPerSecond:F0} Mgas/s** ({FloorOpcode}).");
+        Line($"divisions and hashes that other machines do slower, memory that is in no cache, calls that compiled code pays for) belongs there; or it is charged 1 gas, the `least`. Floor: **{FloorMgasPerSecond:F0} Mgas/s** ({FloorOpcode}).");
         Line($"");
         Line($"`fitted` is the opcode's share of {Mixes} random mixes of 5 to 20 opcodes by non-negative least squares. Relative error of a mix's predicted time:");
         Line($"median {ResidualMedian:P1}, 90th percentile {ResidualP90:P1}, most {ResidualMax:P1}.");

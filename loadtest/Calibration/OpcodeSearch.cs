@@ -65,6 +65,10 @@ internal static class OpcodeSearch
             throw new InvariantException($"No operands were drawn on which {info.Mnemonic} runs.");
         }
 
+        // operands on which the loop soon traps (a sum that grows) measure the program's beginning, not the opcode
+        ulong most = 0;
+        cases.ForEach(drawn => most = Math.Max(most, drawn.Case.Program.Rounds));
+        cases.RemoveAll(drawn => drawn.Case.Program.Rounds < most / 64);
         cases.Sort(static (x, y) => y.Cost.CompareTo(x.Cost));
         (double Cost, WorstCase Case) worst = (0, cases[0].Case);
         foreach ((_, WorstCase candidate) in cases.GetRange(0, Math.Min(Finalists, cases.Count)))

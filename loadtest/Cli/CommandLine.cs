@@ -1,7 +1,7 @@
 // The command line: its grammar, and the way from words to a command that runs.
 //
 //   loadtest                                        the main job
-//   loadtest run | info | replay FILE | bench SUITE | trace | calibrate
+//   loadtest run | info | replay FILE | bench SUITE | db COMMAND | soak | kill | trace | calibrate
 //
 // The grammar takes every value as text; OptionValues judges it, so that a refusal is one sentence of ours. No input
 // reaches a stack trace: what is wrong with the input is a Refusal, what is wrong with the machine is caught in Run by
@@ -46,6 +46,7 @@ internal sealed class CommandLine
         _root.Subcommands.Add(DefineBench());
         _root.Subcommands.Add(DefineDb());
         _root.Subcommands.Add(DefineSoak());
+        _root.Subcommands.Add(DefineKill());
         _root.Subcommands.Add(DefineTrace());
         _root.Subcommands.Add(DefineCalibrate());
     }
@@ -263,6 +264,23 @@ internal sealed class CommandLine
                 && OptionValues.TryInteger("--txs", parsed.GetValue(txs), 1, 100_000, 500, out ulong txCount, ref refusal)
                 && TryWorkers(parsed.GetValue(workers), out int workerCount, ref refusal)
                 ? SoakJob.Run(seedValue, TimeSpan.FromMinutes(minuteCount), (int)txCount, workerCount, _terminal)
+                : _terminal.Fail(refusal);
+        });
+        return command;
+    }
+
+    private Command DefineKill()
+    {
+        Command command = new("kill", "Kills a run again and again; no acknowledged block may be missing afterwards.");
+        Option<string?> rounds = Text("--rounds", "Kills (20).");
+        Option<string?> seed = Text("--seed", "Seed of the moments (1).");
+        AddAll(command, rounds, seed);
+        command.SetAction(parsed =>
+        {
+            Refusal refusal = Refusal.None;
+            return OptionValues.TryInteger("--rounds", parsed.GetValue(rounds), 1, 1_000_000, 20, out ulong count, ref refusal)
+                && OptionValues.TryInteger("--seed", parsed.GetValue(seed), 0, ulong.MaxValue, 1, out ulong seedValue, ref refusal)
+                ? KillJob.Run((int)count, seedValue, _terminal)
                 : _terminal.Fail(refusal);
         });
         return command;

@@ -71,7 +71,7 @@ internal sealed class ProgramGenerator
         _isSmall = isSmall;
         _isCallee = isCallee;
         _slots = isCallee ? CalleeSlots : MainSlots;
-        _functions = new FunctionHeader[1 + random.Next(isSmall ? 2 : 4)];
+        _functions = new FunctionHeader[isSmall ? 1 + (random.Chance(1, 4) ? 1 : 0) : 1 + random.Next(4)];
     }
 
     /// <summary>A container whose first entry takes no arguments.</summary>
@@ -109,25 +109,24 @@ internal sealed class ProgramGenerator
         return _isCallee ? Callee() : Main();
     }
 
-    // the called entry, and a view of its first record for the callee to call back; sometimes it is no view
+    // the called entry, and now and then a view of its first record for the callee to call back; sometimes it is no view
     private Container Main()
     {
-        ulong[] view = [Words.Op(Opcode.Sld8, 0, 0, 8), Words.Op(Opcode.Ret)];
+        bool hasView = _random.Chance(1, 4);
+        ulong[] view = hasView ? [Words.Op(Opcode.Sld8, 0, 0, 8), Words.Op(Opcode.Ret)] : [];
+        ContainerEntry called = new(1, 0, Pages, SlotModes) { SlotOwners = SlotOwners };
+        ContainerEntry seen = new(ViewSelector, (ushort)_functions.Length, 0, [AccessMode.Read]) { IsView = _random.Chance(7, 8) };
         return new Container
         {
             Code = [.. _code, .. view],
             Constants = SpecialValues.Words,
             Data = ReadOnlyBytes,
             Tables = [.. _tables],
-            Functions = [.. _functions, new FunctionHeader(1, 0, 1, (ushort)view.Length)],
+            Functions = hasView ? [.. _functions, new FunctionHeader(1, 0, 1, (ushort)view.Length)] : _functions,
             Programs = [CalleeId],
             Imports = [new ContainerImport(0, CalleeSelector + (_random.Chance(1, 20) ? 1u : 0), 2, 2, false, CalleeModes, [])],
             Sites = [new ContainerSite(0, [5, (ushort)Pick(_slots.Readable), 6]), new ContainerSite(0, [5, 5, 5])],
-            Entries =
-            [
-                new ContainerEntry(1, 0, Pages, SlotModes) { SlotOwners = SlotOwners },
-                new ContainerEntry(ViewSelector, (ushort)_functions.Length, 0, [AccessMode.Read]) { IsView = _random.Chance(7, 8) },
-            ],
+            Entries = hasView ? [called, seen] : [called],
         };
     }
 

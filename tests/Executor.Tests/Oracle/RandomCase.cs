@@ -2,6 +2,7 @@
 // limit that sometimes falls short. A case is named by (seed, number) alone, so one line replays it.
 
 using System;
+using System.Collections.Concurrent;
 using ParallelVm.AccessLists;
 using ParallelVm.Executor.Bytecode;
 using ParallelVm.Primitives;
@@ -10,6 +11,12 @@ namespace ParallelVm.Executor.Oracle;
 
 internal static class RandomCase
 {
+    // Callees are drawn from a fixed set, so that they are made, verified and compiled once.
+    private const int CalleeCount = 512;
+    private const ulong CalleeSeed = 77;
+
+    private static readonly ConcurrentDictionary<int, (Container Container, VerifiedProgram Program)> Callees = [];
+
     /// <summary>More than any generated program uses.</summary>
     public const ulong Plenty = 100_000_000;
 
@@ -40,12 +47,7 @@ internal static class RandomCase
         byte[] arguments = new byte[random.Chance(1, 8) ? random.Next(48) : 48];
         random.Fill(arguments);
         ulong limit = isLimited && random.Chance(1, 8) ? (ulong)random.Next(4_000) : Plenty;
-        Container callee = ProgramGenerator.MakeCallee(random, random.Chance(3, 4));
-        if (!Verifier.TryVerify(callee.Encode(), VerifierLimits.Default, out VerifiedProgram? other, out Refusal refusal))
-        {
-            throw new InvalidOperationException($"A generated callee is refused: {refusal}");
-        }
-
+        (Container callee, VerifiedProgram other) = Callees.GetOrAdd(random.Next(CalleeCount), MakeCallee);
         AccessMode[] modes = Modes;
         ushort[] slots = Slots;
         AccessMode[] needed = program.Entries[0].SlotModes;
@@ -61,5 +63,14 @@ internal static class RandomCase
         }
 
         return VmCase.Of(container, program, modes, slots, before, arguments, limit, Owned, (ProgramGenerator.CalleeId, callee, other));
+    }
+
+    private static (Container Container, VerifiedProgram Program) MakeCallee(int index)
+    {
+        SeededRandom random = Draws(CalleeSeed, index);
+        Container callee = ProgramGenerator.MakeCallee(random, random.Chance(3, 4));
+        return Verifier.TryVerify(callee.Encode(), VerifierLimits.Default, out VerifiedProgram? program, out Refusal refusal)
+            ? (callee, program)
+            : throw new InvalidOperationException($"A generated callee is refused: {refusal}");
     }
 }

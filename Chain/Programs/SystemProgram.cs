@@ -24,6 +24,7 @@ using System.Buffers.Binary;
 using ParallelVm.AccessLists;
 using ParallelVm.Executor;
 using ParallelVm.Executor.Bytecode;
+using ParallelVm.Executor.Stack;
 using ParallelVm.Primitives;
 
 namespace ParallelVm.Chain;
@@ -263,6 +264,12 @@ internal sealed class SystemProgram : INativeProgram
             }
 
             chunk.CopyTo(target);
+        }
+
+        if (StackCode.IsStack(code) && !call.TryCharge(ActivationGas.Lower(length)))
+        {
+            failed = call.Trap(TrapCode.OutOfGas);
+            return false;
         }
 
         Bytes32 codeHash = Blake3.Hash(code);

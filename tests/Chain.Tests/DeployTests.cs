@@ -4,6 +4,7 @@ using System.Text;
 using ParallelVm.AccessLists;
 using ParallelVm.Engine;
 using ParallelVm.Executor;
+using ParallelVm.Executor.Stack;
 using ParallelVm.Primitives;
 using ParallelVm.Primitives.State;
 using ParallelVm.Toolchain;
@@ -142,6 +143,16 @@ public class DeployTests
         Assert.Equal(3, Counter(kit));
     }
 
+    [Fact]
+    public void A_stack_program_is_deployed_and_called_like_any_other()
+    {
+        using Kit kit = new();
+        Deployed(kit, StackProgram(0));
+        kit.Submit(Call(kit));
+        kit.BuildAndAccept();
+        Assert.Equal(5, Counter(kit));
+    }
+
     // Whatever is wrong with a call of the system program, it has a receipt, its fee is kept, and no program came of it.
     private static readonly Dictionary<string, (Halt Halt, ushort Code, Func<Kit, TransactionBuilder> Make)> Failures = new()
     {
@@ -163,6 +174,7 @@ public class DeployTests
         ["a length beyond all"] = Traps(TrapCode.BadArgument, kit => Edited(kit, SystemEntry.Deploy, a => a.AsSpan(64, 4).Fill(0xff))),
         ["an id of somebody else"] = Traps(TrapCode.UndeclaredAccess, kit => SystemCalls.Deploy(Priced(kit), Authority.PublicKey, Salt, default, PublishedStepper(kit))),
         ["a deployment for too little gas"] = Traps(TrapCode.OutOfGas, kit => With(DeployOf(kit, Stepper(5)), b => b.GasLimit = 25_000)),
+        ["too little gas to lower"] = Traps(TrapCode.OutOfGas, kit => With(DeployOf(kit, StackProgram(5_000)), b => b.GasLimit = 300_000)),
         ["too little gas to compile"] = Traps(TrapCode.OutOfGas, kit => With(DeployOf(kit, Stepper(5)), b => b.GasLimit = 90_000)),
         ["no new authority"] = Traps(TrapCode.BadArgument, kit => SystemCalls.SetAuthority(Priced(kit), Program, default)),
         ["freeze of nothing"] = Traps(TrapCode.BadArgument, kit => Priced(kit).Call(ProgramId.System, (uint)SystemEntry.Freeze, [])),
@@ -437,6 +449,16 @@ public class DeployTests
 
         return Assembled(source.ToString());
     }
+
+    // what Stepper(5) is, for the stack: SLOAD, PUSH1 5, ADD, SSTORE, PUSH1 0, SSTORE, HALT
+    private static byte[] StackProgram(int padding) => new StackCode
+    {
+        Data = new byte[padding],
+        Entries =
+        [
+            new StackEntry(CounterCalls.IncrementSelector, 0, [AccessMode.Write], [0x40, 0, 0, 0, 0x61, 5, 0x01, 0x41, 0, 0, 0, 0x61, 0, 0x41, 0, 8, 0, 0x00]),
+        ],
+    }.Encode();
 
     private static byte[] Assembled(string source) =>
         Assembler.TryAssemble(source, out byte[] container, out Refusal refusal) ? container : throw new InvalidOperationException(refusal.ToString());

@@ -122,8 +122,9 @@ internal sealed class Checkpoints
 
             if (problem is null)
             {
-                table = StateTable.Recover(_files, folder, manifest.Shape, _bucketSalt, manifest.Tokens, _queue);
+                table = StateTable.Recover(_files, folder, manifest.Shape, _bucketSalt, manifest.Tokens, _queue, _checksums);
                 tree = Rebuild(table, _options, _options.Jobs);
+                table.EndGuard();
                 StateRoot root = _options.Hashing.Root(tree.Hash);
                 problem = root == manifest.Root && tree.Count == manifest.Records
                     ? null

@@ -2,21 +2,28 @@
 // before are remembered by path, because FASTER's log only grows behind a checkpoint: what a checkpoint covers is
 // never written again. So a checkpoint reads what is new, not the whole store.
 //
+// A checksum that matched says what was read then. What FASTER reads while it recovers comes through here too, chunk by chunk
+// against the same hashes: it follows addresses and lengths without looking, and a disk that answers twice
+// differently would end the process.
+//
 // Threading: one caller at a time.
 
 using System;
 using System.Collections.Generic;
+using System.IO;
 using ParallelVm.Primitives;
 
 namespace ParallelVm.Faster;
 
 /// <summary>Computes the checksums of checkpoint files.</summary>
-internal sealed class FileChecksums(IFileSystem files, Bytes32 key)
+internal sealed class FileChecksums(IFileSystem files, Bytes32 key) : IReadGuard
 {
     private const int ChunkBytes = 1 << 20;
 
     private readonly Dictionary<string, List<Bytes32>> _known = new(StringComparer.Ordinal);
+    private readonly Dictionary<string, (long Length, Bytes32 Last)> _computed = new(StringComparer.Ordinal);   // newest result's end
     private byte[] _chunk = [];
+    private (string Path, long Chunk) _inChunk = ("", -1);
 
     /// <summary>Checksum of the first <paramref name="length"/> bytes.</summary>
     /// <returns>False when the file is shorter. Disk errors pass through.</returns>
@@ -35,6 +42,7 @@ internal sealed class FileChecksums(IFileSystem files, Bytes32 key)
         }
 
         int whole = checked((int)(length / ChunkBytes));
+        _inChunk = ("", -1);
         if (_chunk.Length < Math.Min(length, ChunkBytes))
         {
             _chunk = new byte[Math.Min(length, ChunkBytes)];
@@ -69,9 +77,50 @@ internal sealed class FileChecksums(IFileSystem files, Bytes32 key)
             list.WriteBytes32(chunk);
         }
 
-        list.WriteBytes32(Blake3.Keyed(key, rest));
+        Bytes32 last = Blake3.Keyed(key, rest);
+        list.WriteBytes32(last);
         checksum = Blake3.Keyed(key, list.Written);
+        _computed[path] = (length, last);
         return true;
+    }
+
+    /// <inheritdoc/>
+    public void Read(string path, long offset, Span<byte> target)
+    {
+        if (!_computed.TryGetValue(path, out (long Length, Bytes32 Last) known))
+        {
+            throw new IOException($"{path} is no part of the checkpoint.");
+        }
+
+        target.Clear();
+        for (int done = 0; done < target.Length && offset + done < known.Length;)
+        {
+            long at = offset + done;
+            Span<byte> chunk = LoadChunk(path, at / ChunkBytes, known);
+            int start = (int)(at % ChunkBytes);
+            int length = Math.Min(chunk.Length - start, target.Length - done);
+            chunk.Slice(start, length).CopyTo(target[done..]);
+            done += length;
+        }
+    }
+
+    private Span<byte> LoadChunk(string path, long index, in (long Length, Bytes32 Last) known)
+    {
+        Span<byte> chunk = _chunk.AsSpan(0, (int)Math.Min(ChunkBytes, known.Length - (index * ChunkBytes)));
+        if (_inChunk != (path, index))
+        {
+            _inChunk = ("", -1);
+            using IDataFile file = files.OpenRead(path);
+            Bytes32 expected = chunk.Length == ChunkBytes ? Known(path)[(int)index] : known.Last;
+            if (file.Read(index * ChunkBytes, chunk) != chunk.Length || Blake3.Keyed(key, chunk) != expected)
+            {
+                throw new IOException($"{path} reads differently than a moment ago.");
+            }
+
+            _inChunk = (path, index);
+        }
+
+        return chunk;
     }
 
     /// <summary>Forgets what was hashed of files that are not there any more.</summary>
@@ -82,6 +131,7 @@ internal sealed class FileChecksums(IFileSystem files, Bytes32 key)
             if (!paths.Contains(path))
             {
                 _known.Remove(path);
+                _computed.Remove(path);
             }
         }
     }

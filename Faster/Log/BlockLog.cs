@@ -302,8 +302,12 @@ public sealed partial class BlockLog : IDisposable
             return false;
         }
 
+        // The header counts as it stands in what was verified, not as it was read before: a disk can answer twice differently.
         Span<byte> whole = Buffer(length);
-        return file.Read(offset, whole) == length && BlockRecordCodec.Verify(whole, _options.Key, out hash);
+        return file.Read(offset, whole) == length
+            && BlockRecordCodec.Verify(whole, _options.Key, out hash)
+            && BlockRecordCodec.TryReadHeader(whole, _options.Chain, out header)
+            && header.RecordLength == length;
     }
 
     private Span<byte> Buffer(int length)

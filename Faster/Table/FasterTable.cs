@@ -63,20 +63,24 @@ internal sealed class FasterTable : IDisposable
     private const string LogName = "hlog.log";
 
     private readonly DeviceWatch _watch = new();
+    private readonly DeviceQueue? _queue;
     private readonly SeamDevice _device;
+    private readonly SeamDeviceFactory _factory;
     private readonly DeviceLogCommitCheckpointManager _checkpoints;
     private readonly FasterKV<SpanByte, SpanByte> _kv;
     private readonly byte[] _value = new byte[HeaderBytes + StateLimits.MaxRecordBytes];
     private Session? _writer;
     private Session? _reader;
 
-    private FasterTable(IFileSystem files, string folder, TableShape shape, ulong salt, DeviceQueue? queue)
+    private FasterTable(IFileSystem files, string folder, TableShape shape, ulong salt, DeviceQueue? queue, IReadGuard? guard = null)
     {
         Invariant.Require(shape.IsValid);                                                                   // T3
         Shape = shape;
-        _device = new SeamDevice(files, Path.Combine(folder, LogName), _watch, queue);
+        _queue = queue;
+        _device = new SeamDevice(files, Path.Combine(folder, LogName), _watch, queue) { Guard = guard };
+        _factory = new SeamDeviceFactory(files, _watch, queue) { Guard = guard };
         _checkpoints = new DeviceLogCommitCheckpointManager(
-            new SeamDeviceFactory(files, _watch, queue), new DefaultCheckpointNamingScheme(folder), removeOutdated: false);
+            _factory, new DefaultCheckpointNamingScheme(folder), removeOutdated: false);
         _kv = new FasterKV<SpanByte, SpanByte>(new FasterKVSettings<SpanByte, SpanByte>
         {
             IndexSize = shape.IndexBuckets * 64,
@@ -109,9 +113,9 @@ internal sealed class FasterTable : IDisposable
     }
 
     /// <summary>A table as it was at a checkpoint, named by its token: never "the latest", which FASTER takes from folder times.</summary>
-    public static FasterTable Recover(IFileSystem files, string folder, TableShape shape, ulong salt, Guid token, DeviceQueue? queue = null)
+    public static FasterTable Recover(IFileSystem files, string folder, TableShape shape, ulong salt, Guid token, DeviceQueue? queue = null, IReadGuard? guard = null)
     {
-        FasterTable table = new(files, folder, shape, salt, queue);
+        FasterTable table = new(files, folder, shape, salt, queue, guard);
         try
         {
             table._kv.Recover(token, token);
@@ -124,6 +128,13 @@ internal sealed class FasterTable : IDisposable
             table.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Recovery is over: the files are read as they are, and records that come from them are checked against the tree.</summary>
+    public void EndGuard()
+    {
+        _device.Guard = null;
+        _factory.Guard = null;
     }
 
     /// <summary>Writes a record over whatever the key had.</summary>
@@ -175,12 +186,25 @@ internal sealed class FasterTable : IDisposable
         Session session = (asWriter ? _writer : _reader)!;
         ReadTarget target = session.Read;
         target.Length = -1;
-        Status status = session.Client.Read(ref keySpan, ref input, ref target);
-        fromDisk = status.IsPending;
+        Status status;
+        try
+        {
+            status = session.Client.Read(ref keySpan, ref input, ref target);
+            fromDisk = status.IsPending;
+            if (fromDisk)
+            {
+                _ = session.Client.CompletePending(wait: true);
+                status = session.Functions.Completed;
+            }
+        }
+        catch (Exception error) when (error is not InvariantException)
+        {
+            // what FASTER makes of a length or an address that is not one
+            throw StoreFault.Of(RefusalCode.StoreReadFailed, $"Reading key {key} from disk failed: {error.Message.ReplaceLineEndings(" ")}", error);
+        }
+
         if (fromDisk)
         {
-            _ = session.Client.CompletePending(wait: true);
-            status = session.Functions.Completed;
             RequireHealthy("reading");
         }
 
@@ -212,7 +236,7 @@ internal sealed class FasterTable : IDisposable
         while (scan.GetNext(out RecordInfo _))
         {
             ref SpanByte key = ref scan.GetKey();
-            if (key.Length != Bytes32.Size)
+            if (!key.Serialized || key.Length != Bytes32.Size)
             {
                 throw StoreFault.Of(RefusalCode.StoreReadFailed, $"FASTER's log holds a key of {key.Length} bytes.");
             }
@@ -244,6 +268,7 @@ internal sealed class FasterTable : IDisposable
     /// <summary>Closes the table. What is not in a checkpoint is lost, as after a crash.</summary>
     public void Dispose()
     {
+        _queue?.Drain();                // a page that is still being written must not be freed
         _writer?.Client.Dispose();
         _reader?.Client.Dispose();
         _kv.Dispose();
@@ -347,6 +372,12 @@ internal sealed class FasterTable : IDisposable
 
         private static bool Copy(ref SpanByte value, ReadTarget target)
         {
+            if (!value.Serialized)      // a flipped bit that would make FASTER take the value for a pointer to it
+            {
+                target.Length = -1;
+                return true;
+            }
+
             ReadOnlySpan<byte> bytes = value.AsReadOnlySpan();
             target.Length = bytes.Length <= target.Bytes.Length ? bytes.Length : -1;
             if (target.Length >= 0)
@@ -370,7 +401,9 @@ internal sealed class FasterTable : IDisposable
             return (long)Mix(hash ^ words.W3);
         }
 
-        public bool Equals(ref SpanByte k1, ref SpanByte k2) => k1.AsReadOnlySpan().SequenceEqual(k2.AsReadOnlySpan());
+        /// <summary>The second is a record's, perhaps from a disk that flips bits: its length is looked at before it is followed.</summary>
+        public bool Equals(ref SpanByte k1, ref SpanByte k2) =>
+            k2.Serialized && k2.Length == Bytes32.Size && k1.AsReadOnlySpan().SequenceEqual(k2.AsReadOnlySpan());
 
         private static ulong Mix(ulong x)
         {

@@ -32,6 +32,14 @@ internal sealed class DeviceWatch
     public void Report(string failure) => Interlocked.CompareExchange(ref _failure, failure, null);
 }
 
+/// <summary>Reads that prove themselves, while a checkpoint is recovered.</summary>
+internal interface IReadGuard
+{
+    /// <summary>Fills the target; what lies behind the checkpoint reads as zeros.</summary>
+    /// <exception cref="IOException">The bytes are not those of the checkpoint, or cannot be read.</exception>
+    void Read(string path, long offset, Span<byte> target);
+}
+
 /// <summary>Segment files in a folder of an <see cref="IFileSystem"/>.</summary>
 internal sealed class SeamDevice : StorageDeviceBase
 {
@@ -44,6 +52,9 @@ internal sealed class SeamDevice : StorageDeviceBase
     private readonly Dictionary<int, IDataFile> _open = [];
 
     private readonly DeviceQueue? _queue;
+
+    /// <summary>Every read goes through it while it is there.</summary>
+    public IReadGuard? Guard { get; set; }
 
     public SeamDevice(IFileSystem files, string path, DeviceWatch watch, DeviceQueue? queue)
         : base(path, FasterTable.SectorBytes, Devices.CAPACITY_UNSPECIFIED)
@@ -107,8 +118,15 @@ internal sealed class SeamDevice : StorageDeviceBase
         {
             // Reads past the end of the file are short by design: FASTER asks for whole sectors and pages.
             Span<byte> target = new((byte*)destinationAddress, (int)readLength);   // SAFETY: as in WriteAsync
-            int read = FileOf(segmentId, creates: false).Read((long)sourceAddress, target);
-            target[read..].Clear();
+            target.Clear();
+            if (Guard is { } guard)
+            {
+                guard.Read(PathOf(segmentId), (long)sourceAddress, target);
+            }
+            else
+            {
+                _ = FileOf(segmentId, creates: false).Read((long)sourceAddress, target);
+            }
         }
         catch (Exception error) when (StoreFault.IsDisk(error))
         {
@@ -199,6 +217,14 @@ internal sealed class DeviceQueue : IDisposable
 
     public void Post(Action write) => _writes.Add(write);
 
+    /// <summary>Returns when everything that was posted before is done: what it reads from may be freed then.</summary>
+    public void Drain()
+    {
+        using ManualResetEventSlim reached = new();
+        _writes.Add(reached.Set);
+        reached.Wait();
+    }
+
     /// <summary>Returns when everything that was posted is done.</summary>
     public void Dispose()
     {
@@ -221,11 +247,14 @@ internal sealed class SeamDeviceFactory(IFileSystem files, DeviceWatch watch, De
 {
     private string _base = "";
 
+    /// <summary>Given to every device.</summary>
+    public IReadGuard? Guard { get; set; }
+
     public void Initialize(string baseName) => _base = baseName;
 
     public IDevice Get(FileDescriptor fileInfo)
     {
-        SeamDevice device = new(files, Path.Combine(_base, fileInfo.directoryName, fileInfo.fileName), watch, queue);
+        SeamDevice device = new(files, Path.Combine(_base, fileInfo.directoryName, fileInfo.fileName), watch, queue) { Guard = Guard };
         device.Initialize(-1, null!);
         return device;
     }

@@ -63,8 +63,11 @@ internal sealed class StateTable : IDisposable
         }));
 
     /// <summary>A table as it was at a checkpoint.</summary>
-    public static StateTable Recover(IFileSystem files, string folder, TableShape shape, ulong salt, Guid[] tokens, DeviceQueue? queue) =>
-        new(Make(tokens.Length, i => FasterTable.Recover(files, Path.Combine(folder, NameOf(i)), shape, salt, tokens[i], queue)));
+    public static StateTable Recover(IFileSystem files, string folder, TableShape shape, ulong salt, Guid[] tokens, DeviceQueue? queue, IReadGuard? guard = null) =>
+        new(Make(tokens.Length, i => FasterTable.Recover(files, Path.Combine(folder, NameOf(i)), shape, salt, tokens[i], queue, guard)));
+
+    /// <inheritdoc cref="FasterTable.EndGuard"/>
+    public void EndGuard() => Array.ForEach(_parts, static part => part.EndGuard());
 
     /// <summary>Folder of a part.</summary>
     public static string NameOf(int part) => part.ToString(CultureInfo.InvariantCulture);

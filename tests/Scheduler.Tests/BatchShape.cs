@@ -58,17 +58,20 @@ internal sealed class BatchShape
         return false;
     }
 
-    public bool Touches(int tx, int key, AccessMode mode)
+    public bool Touches(int tx, int key, AccessMode mode) => ModeOf(tx, key) == mode;
+
+    /// <summary>How a transaction declares a key; null when it does not.</summary>
+    public AccessMode? ModeOf(int tx, int key)
     {
         for (int i = _offsets[tx]; i < _offsets[tx + 1]; i++)
         {
-            if (_keys[i] == key && _modes[i] == mode)
+            if (_keys[i] == key)
             {
-                return true;
+                return _modes[i];
             }
         }
 
-        return false;
+        return null;
     }
 
     /// <summary>A random batch: a few hot keys, a tail of cold ones, a mixture of modes that differs from batch to batch.</summary>

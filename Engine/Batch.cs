@@ -57,19 +57,42 @@ internal sealed class Batch
     /// <summary>Measured times in nanoseconds, when the batch is measured.</summary>
     public ReadOnlySpan<uint> Measured => _measured.AsSpan(0, TxCount);
 
-    /// <summary>Interns and loads every key, then reserves every fee.</summary>
-    public bool TryPrepare(ReadOnlySpan<Message> messages, in BlockContext context, IStateView state, out BatchFault fault)
+    /// <summary>Checks the transactions, interns and loads their keys.</summary>
+    /// <returns>How many passed: all, or the place of the first that <paramref name="fault"/> refuses.</returns>
+    public int Load(ReadOnlySpan<Message> messages, in BlockContext context, IStateView state, out BatchFault fault)
     {
         Reserve(messages, in context);
-        int last = InternAll(in context, out fault);
+        int admitted = InternAll(in context, out fault);
         Keys.Load(state);
-        if (TryReserveFees(last, out BatchFault earlier))
+        return admitted;
+    }
+
+    /// <summary>Reserves the fees of the transactions that <see cref="Load"/> admitted.</summary>
+    /// <param name="fault">What Load found; replaced by a payer who is short, who comes before that.</param>
+    /// <returns>True when there is no fault.</returns>
+    public bool TryReserveFees(int admitted, ref BatchFault fault)
+    {
+        for (int tx = 0; tx < admitted; tx++)
         {
-            return !fault.Refusal.IsRefused;
+            if (_payers[tx] < 0)
+            {
+                continue;
+            }
+
+            Record balance = Keys.Records[_payers[tx]];
+            UInt128 reserved = (UInt128)_messages[tx].GasLimit * _prices[tx];
+            UInt128 left = balance.Accumulator;
+            if (left < reserved)
+            {
+                fault = new BatchFault(
+                    new TxIndex(tx), new Refusal(RefusalCode.BatchPayerShort, $"Payer {_messages[tx].Payer} has {left} left and must reserve {reserved}."));
+                return false;
+            }
+
+            Credit(_payers[tx], unchecked(UInt128.Zero - reserved));
         }
 
-        fault = earlier;                        // payers up to `last` come before the transaction that InternAll refused
-        return false;
+        return !fault.Refusal.IsRefused;
     }
 
     /// <summary>Gives workers their seats. After this, RunOne may be called.</summary>
@@ -289,32 +312,6 @@ internal sealed class Batch
         }
 
         return false;
-    }
-
-    private bool TryReserveFees(int count, out BatchFault fault)
-    {
-        for (int tx = 0; tx < count; tx++)
-        {
-            if (_payers[tx] < 0)
-            {
-                continue;
-            }
-
-            Record balance = Keys.Records[_payers[tx]];
-            UInt128 reserved = (UInt128)_messages[tx].GasLimit * _prices[tx];
-            UInt128 left = balance.Accumulator;
-            if (left < reserved)
-            {
-                fault = new BatchFault(
-                    new TxIndex(tx), new Refusal(RefusalCode.BatchPayerShort, $"Payer {_messages[tx].Payer} has {left} left and must reserve {reserved}."));
-                return false;
-            }
-
-            Credit(_payers[tx], unchecked(UInt128.Zero - reserved));
-        }
-
-        fault = default;
-        return true;
     }
 
     private void Credit(int key, UInt128 amount)

@@ -57,8 +57,24 @@ public sealed class BatchResult
 /// <param name="WorkNs">Sum of the transactions' measured times; 0 unless <see cref="ParallelEngine.MeasuresTransactions"/>.</param>
 /// <param name="SpanNs">Longest chain of waits in measured time; 0 unless measured.</param>
 /// <param name="Width">Most transactions on one level; 0 unless measured.</param>
-/// <param name="LoadNs">Interning, loading records and reserving fees.</param>
-/// <param name="ExecuteNs">Building the graph and running the transactions.</param>
-/// <param name="RootNs">Settling fees, the diff and the root.</param>
-public readonly record struct BatchTrace(
-    int Workers, int Chains, int KeyCount, long WorkNs, long SpanNs, int Width, long LoadNs, long ExecuteNs, long RootNs);
+/// <param name="Stages">Where the time went.</param>
+public readonly record struct BatchTrace(int Workers, int Chains, int KeyCount, long WorkNs, long SpanNs, int Width, BatchStages Stages)
+{
+    /// <summary>Checking, interning and loading.</summary>
+    public long LoadNs => Stages.LoadNs;
+
+    /// <summary>Reserving fees, building the graph and running the transactions.</summary>
+    public long ExecuteNs => Stages.PlanNs + Stages.RunNs;
+
+    /// <summary>Settling fees, the diff and the root.</summary>
+    public long RootNs => Stages.SettleNs + Stages.DiffNs + Stages.ApplyNs;
+}
+
+/// <summary>Nanoseconds of each stage of a batch, one after the other; their sum is the batch's time.</summary>
+/// <param name="LoadNs">Checking and interning the transactions, reading the records of their keys.</param>
+/// <param name="PlanNs">Taking each transaction's highest fee from its payer, and the conflict graph if there is one.</param>
+/// <param name="RunNs">The transactions.</param>
+/// <param name="SettleNs">Folding adds, refunds, receipts.</param>
+/// <param name="DiffNs">Finding, sorting and packing what changed.</param>
+/// <param name="ApplyNs">The view on top of the diff, and its root.</param>
+public readonly record struct BatchStages(long LoadNs, long PlanNs, long RunNs, long SettleNs, long DiffNs, long ApplyNs);

@@ -39,6 +39,7 @@ public enum JitMode
 public sealed class ParallelEngine : IDisposable
 {
     private const int ParallelTxMin = 8;
+    private const int Moments = 7;
     private const ulong CeilingPermilleMin = 1_300;
     private const ulong ChainGasMax = 16_000;           // about 50 microseconds of the interpreter
 
@@ -159,22 +160,29 @@ public sealed class ParallelEngine : IDisposable
         [NotNullWhen(true)] out BatchResult? result,
         out BatchFault fault)
     {
-        long start = _time.GetTimestamp();
-        if (!_batch.TryPrepare(messages, in context, state, out fault))
+        Span<long> moments = stackalloc long[Moments];
+        moments[0] = _time.GetTimestamp();
+        int admitted = _batch.Load(messages, in context, state, out fault);
+        moments[1] = _time.GetTimestamp();
+        if (!_batch.TryReserveFees(admitted, ref fault))
         {
             result = null;
             return false;
         }
 
-        long loaded = _time.GetTimestamp();
-        int used = RunAll(workers);
-        long executed = _time.GetTimestamp();
+        int used = ChooseWorkers(workers);
+        moments[2] = _time.GetTimestamp();
+        RunAll(used);
+        moments[3] = _time.GetTimestamp();
         Receipt[] receipts = _batch.Settle(rules, state, out ulong gasUsed, out UInt128 burned, out UInt128 tips);
+        moments[4] = _time.GetTimestamp();
         StateDiff diff = MakeDiff();
+        moments[5] = _time.GetTimestamp();
         IStateView post = state.Apply(diff);
         StateRoot root = post.Root;
-        long ended = _time.GetTimestamp();
+        moments[6] = _time.GetTimestamp();
         WorkSpan shape = MeasuresTransactions ? WorkSpan.Measure(_batch.Accesses, _batch.Measured) : default;
+        int chains = used > 1 ? _graph.ChainCount : 0;
         result = new BatchResult
         {
             Receipts = receipts,
@@ -184,30 +192,27 @@ public sealed class ParallelEngine : IDisposable
             GasUsed = gasUsed,
             Burned = burned,
             Tips = tips,
-            Trace = new BatchTrace(
-                used,
-                used > 1 ? _graph.ChainCount : 0,
-                _batch.Keys.Count,
-                (long)shape.Work,
-                (long)shape.Span,
-                shape.Width,
-                Batch.ElapsedNs(_time, start, loaded),
-                Batch.ElapsedNs(_time, loaded, executed),
-                Batch.ElapsedNs(_time, executed, ended)),
+            Trace = new BatchTrace(used, chains, _batch.Keys.Count, (long)shape.Work, (long)shape.Span, shape.Width, StagesOf(moments)),
         };
         return true;
     }
 
-    // Returns the number of workers that were asked to take part.
-    private int RunAll(int workers)
+    private BatchStages StagesOf(ReadOnlySpan<long> moments) => new(
+        Batch.ElapsedNs(_time, moments[0], moments[1]),
+        Batch.ElapsedNs(_time, moments[1], moments[2]),
+        Batch.ElapsedNs(_time, moments[2], moments[3]),
+        Batch.ElapsedNs(_time, moments[3], moments[4]),
+        Batch.ElapsedNs(_time, moments[4], moments[5]),
+        Batch.ElapsedNs(_time, moments[5], moments[6]));
+
+    private void RunAll(int workers)
     {
         bool wasDirty = _isDirty;
         _isDirty = true;                            // until this batch is through, shards may hold what nobody folded
-        int used = ChooseWorkers(workers);
-        _batch.Begin(used, used > 1, MeasuresTransactions, wasDirty);
-        if (used > 1)
+        _batch.Begin(workers, workers > 1, MeasuresTransactions, wasDirty);
+        if (workers > 1)
         {
-            _run.Run(Pool, used);
+            _run.Run(Pool, workers);
         }
         else
         {
@@ -218,7 +223,6 @@ public sealed class ParallelEngine : IDisposable
         }
 
         _isDirty = false;
-        return used;
     }
 
     // Do nothing in parallel when there is nothing to gain (scheduling.md, point 5).

@@ -16,6 +16,7 @@ internal static class BenchJob
         [EngineSuite.Name] = EngineSuite.Run,
         [CryptoSuite.Name] = CryptoSuite.Run,
         [VmSuite.Name] = VmSuite.Run,
+        [SchedulerSuite.Name] = SchedulerSuite.Run,
         [StateSuite.Name] = StateSuite.Run,
     };
 

@@ -49,6 +49,13 @@ internal static class EngineSuite
         return BenchRunner.Run(Name, rows, options.Runs, EnvironmentProbe.Read(), progress);
     }
 
+    /// <summary>Transfers no two of which share a key, and a state that never changes: also what the scheduler suite takes apart.</summary>
+    internal static (Message[] Batch, IStateView State) TransferBatch(int count)
+    {
+        Message[] batch = Transfers(count);
+        return (batch, new FixedState(batch));
+    }
+
     private static void AddPair(List<BenchRow> rows, ParallelEngine engine, int workers, string serial, string parallel, Message[] batch)
     {
         FixedState state = new(batch);
@@ -72,13 +79,13 @@ internal static class EngineSuite
         return time.GetElapsedTime(start).TotalMicroseconds / BatchesPerRun / batch.Length;
     }
 
-    private static Message[] Transfers()
+    private static Message[] Transfers(int count = TxCount)
     {
         VerifiedProgram program = Verify(ReferencePrograms.Token);
-        Message[] batch = new Message[TxCount];
+        Message[] batch = new Message[count];
         for (int i = 0; i < batch.Length; i++)
         {
-            batch[i] = MessageOf(i, Token, program, TokenCalls.Transfer(Account(i), Account(TxCount + i), 5));
+            batch[i] = MessageOf(i, Token, program, TokenCalls.Transfer(Account(i), Account(count + i), 5));
         }
 
         return batch;

@@ -385,6 +385,38 @@ public enum RefusalCode : ushort
 
     /// <summary>A transaction's gas limit does not cover what it costs to include it.</summary>
     BatchGasLimitTooLow = 803,
+
+    // 95x: what the node and its peers write (Rpcchainvm: Ids, Warp, Gossip)
+
+    /// <summary>A character that is not of the Base58 alphabet.</summary>
+    TextNotBase58 = 950,
+
+    /// <summary>A text whose checksum is not that of its bytes.</summary>
+    TextBadChecksum = 951,
+
+    /// <summary>An id or field of another length than it has.</summary>
+    IdWrongLength = 952,
+
+    /// <summary>A node id without its prefix.</summary>
+    IdWithoutPrefix = 953,
+
+    /// <summary>A name that no VM id can be made of.</summary>
+    VmNameUnusable = 954,
+
+    /// <summary>A Warp interface value of a type that this code does not know.</summary>
+    WarpUnknownType = 955,
+
+    /// <summary>A set of signers that is not written the one way there is.</summary>
+    WarpSignersNotCanonical = 956,
+
+    /// <summary>Bytes that are no protobuf message of the kind that is expected here.</summary>
+    MessageMalformed = 957,
+
+    /// <summary>Bytes that are no bloom filter.</summary>
+    BloomMalformed = 958,
+
+    /// <summary>A Warp message that this chain has not emitted and accepted.</summary>
+    WarpNotOurs = 959,
 }
 
 /// <summary>A refusal: code and sentence. <c>default</c> means "not refused".</summary>

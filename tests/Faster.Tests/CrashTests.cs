@@ -27,6 +27,7 @@ public sealed class CrashTestsB : CrashTests
     public void Machine_that_stops_after_any_operation_has_lost_nothing(ulong seed) => Survive(seed, 40, 1);
 }
 
+// The lives are drawn from seeds and run on one thread on a disk in memory, so what is counted is the same everywhere.
 public sealed class CrashCountTests
 {
     [Fact]
@@ -39,5 +40,9 @@ public sealed class CrashCountTests
         }
 
         Assert.True(2 * places >= 10_000, $"{places} places, a crash at each and a second one after it");
+        FaultRun writes = new(31);
+        FaultRun reads = new(32);
+        int faults = (4 * writes.Writes) + (3 * reads.Reads);      // FaultTests; flipped bits count themselves
+        Assert.True(faults >= 1_200, $"{writes.Writes} writes, {reads.Reads} reads, {faults} faults");
     }
 }

@@ -7,59 +7,73 @@ using ParallelVm.Primitives.State;
 
 namespace ParallelVm.Faster.Tests;
 
-// A sample of the places; the campaign (tests/Simulation, crash) takes them all, seed after seed.
 public sealed class FaultTests
 {
     [Theory]
-    [InlineData(FaultKind.Error, 5)]
-    [InlineData(FaultKind.ShortWrite, 7)]
-    [InlineData(FaultKind.FailedSync, 5)]
-    [InlineData(FaultKind.NoSpace, 7)]
-    public void Failed_write_is_told_and_loses_nothing(FaultKind kind, int step)
+    [InlineData(FaultKind.Error)]
+    [InlineData(FaultKind.ShortWrite)]
+    [InlineData(FaultKind.FailedSync)]
+    [InlineData(FaultKind.NoSpace)]
+    public void Failed_write_at_any_place_is_told_and_loses_nothing(FaultKind kind)
     {
         FaultRun run = new(31);
         int told = 0;
-        for (int place = 0; place < run.Writes; place += step)
+        for (int place = 0; place < run.Writes; place++)
         {
             told += run.Meet(kind, place) ? 1 : 0;
         }
 
-        Assert.True(told > run.Writes / step / 8, $"{kind}: {told} of {run.Writes} places were told");
+        Assert.True(run.Writes >= 200 && told > run.Writes / 8, $"{kind}: {told} of {run.Writes} places were told");
     }
 }
 
 public sealed class ReadFaultTests
 {
     [Theory]
-    [InlineData(FaultKind.ReadError, 5)]
-    [InlineData(FaultKind.StaleRead, 5)]
-    [InlineData(FaultKind.FlippedRead, 5)]
-    public void Wrong_read_is_told_or_does_no_harm(FaultKind kind, int step)
+    [InlineData(FaultKind.ReadError)]
+    [InlineData(FaultKind.StaleRead)]
+    [InlineData(FaultKind.FlippedRead)]
+    public void Wrong_read_at_any_place_is_told_or_does_no_harm(FaultKind kind)
     {
         FaultRun run = new(32);
-        for (int place = 0; place < run.Reads; place += step)
+        for (int place = 0; place < run.Reads; place++)
         {
             run.Meet(kind, place);
         }
 
-        Assert.True(run.Reads > 100, $"{run.Reads} reads");
+        Assert.True(run.Reads >= 100, $"{run.Reads} reads");
     }
 }
 
 public sealed class FlippedBitTests
 {
-    [Theory, InlineData(41, 20), InlineData(42, 20)]
-    public void Flipped_bit_in_any_sector_of_any_file_is_told_or_does_no_harm(ulong seed, int flips)
+    // what a store at rest consists of
+    private static readonly string[] Kinds = ["identity", "acked", ".log", ".undo", ".manifest", "hlog.log.", "index-checkpoints", "cpr-checkpoints", "ht.dat."];
+
+    [Theory, InlineData(41, 40), InlineData(42, 150)]     // the second has buckets that overflow
+    public void Flipped_bit_in_any_sector_of_any_file_is_told_or_does_no_harm(ulong seed, int keys)
     {
+        const int flips = 12;
         MemoryDisk disk = new();
-        World world = new(seed, keys: 25);
-        StateStoreOptions options = StateStoreTests.Small("/data") with { CheckpointEveryBlocks = 4, HistorySegmentBytes = 3000 };
+        World world = new(seed, keys);
+        StateStoreOptions options = StateStoreTests.Small("/data") with
+        {
+            IndexBuckets = 16,
+            CheckpointEveryBlocks = 4,
+            LogSegmentBytes = 1000,
+            HistorySegmentBytes = 3000,
+        };
         using (StateStore store = StateStore.Open(options with { Files = disk }))
         {
             world.AcceptTo(store, 10);      // checkpoints after 4 and 8, two blocks beyond
         }
 
         DiskImage image = disk.Image();
+        foreach (string kind in Kinds)
+        {
+            Assert.Contains(image.Files.Keys, path => path.Contains(kind, StringComparison.Ordinal));
+        }
+
         SeededRandom random = new(seed);
         (int cases, int told) = (0, 0);
         foreach ((string path, byte[] whole) in image.Files)
@@ -91,6 +105,6 @@ public sealed class FlippedBitTests
             }
         }
 
-        Assert.True(cases >= 2_000 && told > cases / 3, $"{told} of {cases} were told");
+        Assert.True(cases >= 1_000 && told > cases / 3, $"{told} of {cases} were told");
     }
 }

@@ -24,9 +24,10 @@ namespace ParallelVm.Chain;
 /// <param name="PayerKey">State key of the payer's native balance.</param>
 /// <param name="IntrinsicGas">Charged before the first instruction.</param>
 /// <param name="EffectiveTip">What it is ordered by: the part of its price that goes to the treasury.</param>
+/// <param name="Price">What its payer pays per gas: the base fee and the effective tip.</param>
 /// <param name="Reservation">What its payer must hold.</param>
 public sealed record PreparedTransaction(
-    Transaction Transaction, StateKey[] Keys, StateKey PayerKey, ulong IntrinsicGas, ulong EffectiveTip, UInt128 Reservation)
+    Transaction Transaction, StateKey[] Keys, StateKey PayerKey, ulong IntrinsicGas, ulong EffectiveTip, ulong Price, UInt128 Reservation)
 {
     /// <summary>What the engine runs, with the code that a block binds it to.</summary>
     internal Message ToMessage(VerifiedProgram program, int entry, INativeProgram? native) => new()
@@ -154,13 +155,15 @@ public sealed class ChainRules
             keys[i] = Hashing.KeyOf(transaction.Programs[accesses[i].ProgramIndex], accesses[i].Key);
         }
 
+        ulong price = Fees.PriceOf(BaseFee, transaction.MaxPrice, transaction.Tip);
         prepared = new PreparedTransaction(
             transaction,
             keys,
             Hashing.KeyOf(ProgramId.Native, new LocalKey(transaction.Payer.Value)),
             intrinsic,
             Fees.EffectiveTip(BaseFee, transaction.MaxPrice, transaction.Tip),
-            Fees.Reservation(transaction.GasLimit, Fees.PriceOf(BaseFee, transaction.MaxPrice, transaction.Tip)));
+            price,
+            Fees.Reservation(transaction.GasLimit, price));
         return true;
     }
 

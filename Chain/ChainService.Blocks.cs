@@ -42,7 +42,9 @@ public sealed partial class ChainService
             _mempool.RemoveExpired(now);
             BlockPrograms programs = new(_rules, tip?.Programs ?? _programs, state);
             List<Message> chosen = [];
-            Transaction[] transactions = new BlockBuilder(_rules.Limits, state, new ReplayScope(_window, tip), programs, timestamp).Pack(_mempool.Ordered, chosen);
+            BlockBuilder builder = new(_rules.Limits, state, new ReplayScope(_window, tip), programs, timestamp);
+            Transaction[] transactions = builder.Pack(_mempool, chosen);
+            _mempool.Renew(builder.Unfit);
             Clock.Stop(Stage.Build, start);
             if (transactions.Length == 0)
             {
@@ -152,6 +154,7 @@ public sealed partial class ChainService
                 _mempool.Remove(transaction.Id);
             }
 
+            _mempool.CountBlock();
             _mempool.RemoveExpired(block.Header.TimestampMs);
             Compile(accepted);
             KeepReceipts(id, accepted.Receipts);

@@ -91,7 +91,7 @@ public sealed partial class ChainService
         _receiptsHashing = new ReceiptsHashing(rules.ChainId);
         _time = options.Time;
         _signatures = new SignatureVerifier(options.Engine.Pool);
-        _mempool = new Mempool(options.Mempool);
+        _mempool = new Mempool(options.Mempool, BlockBuilder.KeyGasMax(options.Genesis.Limits));
         _recentKept = options.ReceiptBlocksKept;
         _workers = options.Workers;
         _last = last;

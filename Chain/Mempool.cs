@@ -1,6 +1,9 @@
 // Legal transactions that wait for a block: the highest tip first, then the oldest. Bounded in every direction an outsider
 // can push: count, bytes, transactions per payer, and what one payer may promise to pay.
 //
+// A builder does not see them all at once: of those that want to write one hot key, it sees the best (HotKeys), and it sees
+// how long each has waited, counted in accepted blocks, so that nobody is passed over for ever.
+//
 // When it is full, a newcomer displaces those that tip strictly less, cheapest and youngest first; if that is not enough
 // room, it is refused and nothing is displaced.
 //
@@ -8,6 +11,7 @@
 //   Q1  an id is here once; the two orders and the index hold the same entries
 //   Q2  count, bytes and each payer's totals are sums over the entries
 //   Q3  the order is a function of the sequence of calls: no clock, no hash order
+//   Q4  ByAge is ascending in WaitsSince
 //
 // A transaction stays until a block with it is accepted, because a rejected block must not lose it; the builder leaves
 // out what the preferred branch holds already.
@@ -37,20 +41,26 @@ public sealed record MempoolOptions
 /// <summary>The waiting transactions.</summary>
 internal sealed class Mempool
 {
+    /// <summary>Highest tip first, then the oldest.</summary>
+    public static readonly Comparer<Entry> BestFirst = Comparer<Entry>.Create(static (a, b) =>
+        a.Prepared.EffectiveTip != b.Prepared.EffectiveTip ? b.Prepared.EffectiveTip.CompareTo(a.Prepared.EffectiveTip) : a.Sequence.CompareTo(b.Sequence));
+
     private readonly MempoolOptions _options;
     private readonly Dictionary<TxId, Entry> _entries = [];
-    private readonly SortedSet<Entry> _byTip = new(Comparer<Entry>.Create(static (a, b) =>
-        a.Prepared.EffectiveTip != b.Prepared.EffectiveTip ? b.Prepared.EffectiveTip.CompareTo(a.Prepared.EffectiveTip) : a.Sequence.CompareTo(b.Sequence)));
-
+    private readonly SortedSet<Entry> _byTip = new(BestFirst);
     private readonly SortedSet<Entry> _byExpiry = new(Comparer<Entry>.Create(static (a, b) =>
         a.ExpiryMs != b.ExpiryMs ? a.ExpiryMs.CompareTo(b.ExpiryMs) : a.Sequence.CompareTo(b.Sequence)));
 
     private readonly Dictionary<PublicKey, PayerTotals> _payers = [];
+    private readonly LinkedList<Entry> _byAge = [];
+    private readonly HotKeys _hotKeys;
     private ulong _nextSequence;
 
-    public Mempool(MempoolOptions options)
+    /// <param name="keyGasMax">Gas limits of writers of one key that a block takes at most.</param>
+    public Mempool(MempoolOptions options, ulong keyGasMax = ulong.MaxValue)
     {
         _options = options;
+        _hotKeys = new HotKeys(keyGasMax);
     }
 
     /// <summary>Transactions that wait.</summary>
@@ -61,6 +71,15 @@ internal sealed class Mempool
 
     /// <summary>The waiting transactions, best first. Not to be changed while it is walked.</summary>
     public SortedSet<Entry> Ordered => _byTip;
+
+    /// <summary>The same without those that wait behind a better one of a hot key.</summary>
+    public SortedSet<Entry> Open => _hotKeys.Open;
+
+    /// <summary>The waiting transactions, those that have waited longest first (Q4).</summary>
+    public LinkedList<Entry> ByAge => _byAge;
+
+    /// <summary>Blocks accepted so far: what waiting is counted in.</summary>
+    public ulong Blocks { get; private set; }
 
     /// <summary>True when the id waits.</summary>
     public bool Contains(TxId id) => _entries.ContainsKey(id);
@@ -110,10 +129,12 @@ internal sealed class Mempool
                 $"The mempool holds {Count} transactions of {Bytes} bytes, and too few of them tip less than {prepared.EffectiveTip}.");
         }
 
-        Entry entry = new(prepared, _nextSequence++);
+        Entry entry = new(prepared, _nextSequence++) { WaitsSince = Blocks };
         _entries.Add(id, entry);
         _byTip.Add(entry);
         _byExpiry.Add(entry);
+        entry.Age = _byAge.AddLast(entry);
+        _hotKeys.Add(entry);
         Tally(entry, +1);
         return Refusal.None;
     }
@@ -129,6 +150,20 @@ internal sealed class Mempool
 
         Remove(entry);
         return true;
+    }
+
+    /// <summary>A block was accepted: everybody has waited for one more.</summary>
+    public void CountBlock() => Blocks++;
+
+    /// <summary>Lets transactions that no block may take now wait as if they had just come, so that they do not stand before others.</summary>
+    public void Renew(List<Entry> entries)
+    {
+        foreach (Entry entry in entries)
+        {
+            _byAge.Remove(entry.Age!);
+            _byAge.AddLast(entry.Age!);
+            entry.WaitsSince = Blocks;
+        }
     }
 
     /// <summary>Takes out what no block of this time or later may hold.</summary>
@@ -179,6 +214,8 @@ internal sealed class Mempool
     {
         bool removed = _entries.Remove(entry.Prepared.Transaction.Id) & _byTip.Remove(entry) & _byExpiry.Remove(entry);
         Invariant.Require(removed);                                         // Q1
+        _byAge.Remove(entry.Age!);
+        _hotKeys.Remove(entry);
         Tally(entry, -1);
     }
 
@@ -202,10 +239,25 @@ internal sealed class Mempool
     }
 
     /// <summary>A waiting transaction and its arrival number.</summary>
-    internal sealed record Entry(PreparedTransaction Prepared, ulong Sequence)
+    internal sealed class Entry(PreparedTransaction prepared, ulong sequence)
     {
+        /// <summary>The transaction.</summary>
+        public PreparedTransaction Prepared { get; } = prepared;
+
+        /// <summary>Ascending with arrival.</summary>
+        public ulong Sequence { get; } = sequence;
+
         /// <summary>Last moment to enter a block.</summary>
         public ulong ExpiryMs => Prepared.Transaction.ExpiryMs;
+
+        /// <summary><see cref="Blocks"/> when its waiting began.</summary>
+        public ulong WaitsSince { get; set; }
+
+        /// <summary>Its place in <see cref="ByAge"/>.</summary>
+        public LinkedListNode<Entry>? Age { get; set; }
+
+        /// <summary>Whom it waits with; null for one that writes no hot key.</summary>
+        public HotKeys.Queue? Queue { get; set; }
     }
 
     private readonly record struct PayerTotals(int Count, UInt128 Reserved);

@@ -6,7 +6,7 @@ using ParallelVm.Primitives;
 
 namespace ParallelVm.Chain.Tests;
 
-// Mempool: bounded in every direction, ordered by tip then arrival. BlockBuilder: what fits, in that order.
+// Mempool: bounded in every direction, ordered by tip then arrival. BlockBuilder: what fits, in that order; BuilderTests has the rest.
 public class PoolTests
 {
     [Fact]
@@ -150,27 +150,6 @@ public class PoolTests
     {
         ChainLimits limits = ChainLimits.Default with { MaxTransactionGas = Kit.Gas, MaxBlockGas = Kit.Gas };
         Assert.Single(PackSameKey(limits, add: false).Transactions);
-    }
-
-    [Fact]
-    public void A_chain_of_waits_ends_at_sixty_percent_of_the_block()
-    {
-        ChainLimits limits = ChainLimits.Default with { MaxTransactionGas = Kit.Gas, MaxBlockGas = 10 * Kit.Gas };
-        using Kit kit = new(limits: limits);
-        Transaction[] chain = new Transaction[10];
-        for (int i = 0; i < chain.Length; i++)
-        {
-            // each writes a key of the one before it and a new one: a chain in which no key has more than two writers
-            chain[i] = kit.Builder(tip: (ulong)(20 - i))
-                .Call(Kit.Counter, 1, [])
-                .Slot(Kit.Counter, Kit.Key(i), AccessMode.Write)
-                .Declare(Kit.Counter, Kit.Key(i + 1), AccessMode.Write)
-                .Sign(Kit.Accounts[i]);
-        }
-
-        kit.Submit(chain);
-        TxId[] expected = [.. chain.Where((_, i) => i != 6).Select(t => t.Id)];      // without the seventh, a second chain begins
-        Assert.Equal(expected, kit.Build().Transactions.Select(t => t.Id));
     }
 
     [Fact]

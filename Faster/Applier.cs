@@ -98,6 +98,18 @@ internal sealed class Applier : IDisposable
         }
     }
 
+    /// <summary>Parts of the table.</summary>
+    public int TableParts
+    {
+        get
+        {
+            lock (_tableGate)
+            {
+                return _table.Parts;
+            }
+        }
+    }
+
     /// <summary>Blocks that wait.</summary>
     public int Waiting
     {

@@ -84,6 +84,9 @@ public sealed partial class StateStore : IStateStore
     /// <summary>Accepted blocks that the applier has not brought into the state table yet.</summary>
     public int Waiting => _applier.Waiting;
 
+    /// <summary>Parts of the state table: 1, or 16 beyond <see cref="StateStoreOptions.KeysPerPart"/>.</summary>
+    public int TableParts => _applier.TableParts;
+
     /// <summary>Bytes of memory under the tree.</summary>
     public long TreeMemoryBytes => _base.Tree.MemoryBytes;
 

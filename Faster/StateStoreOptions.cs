@@ -41,8 +41,14 @@ public sealed record StateStoreOptions
     /// <summary>Newest blocks that stay in the block log at least; 0: all. Never fewer than the older checkpoint and the history need.</summary>
     public long KeepBlocks { get; init; }
 
-    /// <summary>Keys that a new state table is made for; beyond some fifty million it has sixteen parts. It is rewritten for more.</summary>
+    /// <summary>Keys that a new state table is made for. It is rewritten for more; an existing one is what its manifest says.</summary>
     public long ExpectedKeys { get; init; }
+
+    /// <summary>
+    /// A state table made for more keys has sixteen parts, by the first four bits of the key. No more than the default counts:
+    /// it is three keys for each bucket of the largest index that FASTER can be trusted with.
+    /// </summary>
+    public long KeysPerPart { get; init; } = StateTable.KeysPerPartMax;
 
     /// <summary>
     /// Entropy for a new folder: it keys local checksums and salts hash buckets, so that nobody outside can aim at
@@ -53,7 +59,7 @@ public sealed record StateStoreOptions
     /// <summary>A block log segment that has reached this length is followed by a new one.</summary>
     public long LogSegmentBytes { get; init; } = 64L << 20;
 
-    /// <summary>Hash buckets of a new state table, a power of two up to 2^24; 64 bytes of memory each. The table grows them when it is rewritten.</summary>
+    /// <summary>Hash buckets of a new state table, a power of two up to 2^24; 64 bytes of memory each, in every part. The table grows them when it is rewritten.</summary>
     public long IndexBuckets { get; init; } = 1 << 17;
 
     /// <summary>Page of the state table's log, a power of two.</summary>

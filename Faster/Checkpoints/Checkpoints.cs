@@ -90,15 +90,22 @@ internal sealed class Checkpoints
             }
         }
 
-        long expected = Math.Max(leastKeys, _options.ExpectedKeys);
-        int parts = expected > StateTable.KeysPerPartMax ? StateTable.PartsMax : 1;
-        long wanted = Math.Max(_options.IndexBuckets, (long)System.Numerics.BitOperations.RoundUpToPowerOf2((ulong)(expected / parts) / 4));
-        TableShape shape = new(
-            Math.Min(wanted, TableShape.MaxIndexBuckets), _options.TablePageBytes, _options.TableSegmentBytes,
-            Math.Max(_options.TableMemoryBytes / parts, 4L * _options.TablePageBytes));
+        (TableShape shape, int parts) = ShapeFor(_options, leastKeys);
         string folder = FolderOf(number);
         _files.CreateFolder(folder);
         return StateTable.Create(_files, folder, shape, _bucketSalt, parts, _queue);
+    }
+
+    /// <summary>What a new table looks like: two to four keys for each bucket, so far as the largest index allows.</summary>
+    public static (TableShape Shape, int Parts) ShapeFor(StateStoreOptions options, long leastKeys)
+    {
+        long expected = Math.Max(leastKeys, options.ExpectedKeys);
+        int parts = expected > Math.Min(options.KeysPerPart, StateTable.KeysPerPartMax) ? StateTable.PartsMax : 1;
+        long wanted = Math.Max(options.IndexBuckets, (long)System.Numerics.BitOperations.RoundUpToPowerOf2((ulong)(expected / parts) / 4));
+        TableShape shape = new(
+            Math.Min(wanted, TableShape.MaxIndexBuckets), options.TablePageBytes, options.TableSegmentBytes,
+            Math.Max(options.TableMemoryBytes / parts, 4L * options.TablePageBytes));
+        return (shape, parts);
     }
 
     /// <summary>Recovers one checkpoint and proves it.</summary>
@@ -258,8 +265,9 @@ internal sealed class Checkpoints
     {
         long buckets = table.Shape.IndexBuckets;
         bool mostlyDead = table.Tail > _options.RewriteAfterBytes + (3 * rewrittenTail);
-        bool crowded = records / table.Parts > buckets * 8 && (buckets < TableShape.MaxIndexBuckets || table.Parts == 1);
-        return mostlyDead || crowded;
+        bool crowded = records / table.Parts > buckets * 8 && buckets < TableShape.MaxIndexBuckets;
+        bool tooManyForOne = table.Parts == 1 && records > 2 * Math.Min(_options.KeysPerPart, StateTable.KeysPerPartMax);
+        return mostlyDead || crowded || tooManyForOne;
     }
 
     /// <summary>Copies the live records to a new table, which proves itself by its root before the old one is let go.</summary>

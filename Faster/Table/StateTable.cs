@@ -21,7 +21,7 @@ internal sealed class StateTable : IDisposable
     /// <summary>Parts of a large table.</summary>
     public const int PartsMax = 16;
 
-    /// <summary>Keys beyond which a table is made in parts: three per bucket of the largest index.</summary>
+    /// <summary>Keys beyond which a table is made in parts at the latest: three per bucket of the largest index.</summary>
     public const long KeysPerPartMax = 3 * TableShape.MaxIndexBuckets;
 
     private readonly FasterTable[] _parts;

@@ -1,7 +1,5 @@
 // The store as its callers see it: the same state as the twin, whatever stands, falls or is opened again in between.
 
-using System;
-using System.Collections.Generic;
 using ParallelVm.Primitives;
 using ParallelVm.Primitives.State;
 
@@ -72,42 +70,6 @@ public sealed class StateStoreTests
             count += 6;
             world.AcceptTo(store, count);
             world.AssertIsAt(store, count, $"round {round} grown");
-        }
-    }
-
-    /// <summary>A whole store in parts would have sixteen indexes of a gigabyte; the table alone can be small.</summary>
-    [Fact]
-    public void Table_in_sixteen_parts_holds_and_recovers_what_it_was_given()
-    {
-        MemoryDisk disk = new();
-        TableShape shape = new(16, 16 * 1024, 64 * 1024, 64 * 1024);
-        using StateTable table = StateTable.Create(disk, "/table", shape, 1, StateTable.PartsMax, null);
-        (int, byte[]?)[] records = new (int, byte[]?)[200];
-        for (int i = 0; i < records.Length; i++)
-        {
-            records[i] = (i, [(byte)i]);
-        }
-
-        StateDiff diff = World.DiffOf(records);
-        foreach (ref readonly DiffEntry entry in diff.Entries)
-        {
-            table.Upsert(entry, diff.ValueOf(entry));
-        }
-
-        Guid[] tokens = table.TakeCheckpoint();
-        Assert.Equal(StateTable.PartsMax, tokens.Length);
-        Assert.True(disk.ListFiles("/table/15").Length > 0);
-        foreach (StateTable held in new[] { table, StateTable.Recover(disk, "/table", shape, 1, tokens, null) })
-        {
-            using (held)
-            {
-                Assert.Equal(200, new HashSet<StateKey>(held.ScanKeys()).Count);
-                foreach (ref readonly DiffEntry entry in diff.Entries)
-                {
-                    Assert.True(held.ReadStored(entry.Key, out ReadOnlySpan<byte> stored, out _, asWriter: true));
-                    Assert.True(stored[FasterTable.HeaderBytes..].SequenceEqual(diff.ValueOf(entry)));
-                }
-            }
         }
     }
 }

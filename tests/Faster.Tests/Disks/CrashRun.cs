@@ -21,12 +21,15 @@ public sealed class CrashRun
     private const int Kept = 14;
 
     private readonly World _world;
+    private readonly bool _inParts;
     private readonly MemoryDisk _disk = new();
     private readonly List<(int Operation, int Blocks)> _acknowledged = [];
 
     /// <summary>Lives.</summary>
-    public CrashRun(ulong seed, int blocks)
+    /// <param name="inParts">The state table has sixteen parts.</param>
+    public CrashRun(ulong seed, int blocks, bool inParts = false)
     {
+        _inParts = inParts;
         Seed = seed;
         _world = new World(seed, keys: 24);
         SeededRandom random = new(seed);
@@ -161,12 +164,14 @@ public sealed class CrashRun
         return most + 1;
     }
 
-    private static StateStoreOptions Options(MemoryDisk disk, SeededRandom random) => new()
+    private StateStoreOptions Options(MemoryDisk disk, SeededRandom random) => new()
     {
         Folder = Folder,
         Files = disk,
         Hashing = World.Hashing,
         IndexBuckets = 16,
+        ExpectedKeys = _inParts ? 2 : 0,
+        KeysPerPart = _inParts ? 1 : long.MaxValue,
         TablePageBytes = 16 * 1024,
         TableSegmentBytes = 32 * 1024,
         TableMemoryBytes = 64 * 1024,

@@ -98,12 +98,12 @@ internal sealed class AddShards
         }
     }
 
-    /// <summary>Folds every key that is left; after the workers are done.</summary>
-    public void FoldAll(ReadOnlySpan<Record> records)
+    /// <summary>Folds the keys whose places are in [from, to) of [0, <see cref="Count"/>); after the workers are done.</summary>
+    public void Fold(int from, int to, Record?[] records)
     {
-        for (int index = 0; index < Count; index++)
+        for (int index = from; index < to; index++)
         {
-            Fold(_keys[index], records[_keys[index]]);
+            Fold(_keys[index], records[_keys[index]]!);
         }
     }
 

@@ -1,7 +1,9 @@
 // How much a transaction will probably cost, in gas: what its entry used lately, at most its limit. It decides how work
 // is cut and ordered, never what comes out of it.
 //
-// Threading: the engine's thread.
+// A batch counts as its mean: samples are sums, so the estimate after it is the same for any number of workers.
+//
+// Threading: workers sum under their own numbers; the engine's thread learns, and nobody estimates meanwhile.
 
 using System;
 using ParallelVm.Executor;
@@ -11,7 +13,7 @@ namespace ParallelVm.Engine;
 internal sealed class CostModel
 {
     private const int Places = 256;
-    private const int Weight = 8;               // a new sample counts one eighth
+    private const int Weight = 4;               // a new batch counts one fourth
     private const ulong UnknownExecutionGas = 500;
 
     private readonly ulong[] _average = new ulong[Places];      // two entries that share a place only blur the estimate
@@ -23,12 +25,48 @@ internal sealed class CostModel
         return (uint)Math.Clamp(Math.Min(expected, message.GasLimit), 1, uint.MaxValue);
     }
 
-    public void Learn(Message message, ulong gasUsed)
+    /// <summary>Takes the samples of all workers and clears them.</summary>
+    public void Learn(ReadOnlySpan<Samples> workers)
     {
-        ref ulong average = ref _average[PlaceOf(message)];
-        average = average == 0 ? gasUsed : average - (average / Weight) + (gasUsed / Weight);
+        for (int place = 0; place < Places; place++)
+        {
+            ulong sum = 0;
+            ulong count = 0;
+            foreach (Samples samples in workers)
+            {
+                samples.Take(place, ref sum, ref count);
+            }
+
+            if (count != 0)
+            {
+                ref ulong average = ref _average[place];
+                average = average == 0 ? sum / count : average - (average / Weight) + (sum / count / Weight);
+            }
+        }
     }
 
     private static int PlaceOf(Message message) =>
         (int)((message.Program.CodeHash.W0 + ((ulong)message.EntryIndex * 0x9E3779B97F4A7C15)) >> 56);
+
+    /// <summary>Gas that one worker saw used, by place.</summary>
+    public sealed class Samples
+    {
+        private readonly ulong[] _sum = new ulong[Places];
+        private readonly uint[] _count = new uint[Places];
+
+        public void Add(Message message, ulong gasUsed)
+        {
+            int place = PlaceOf(message);
+            _sum[place] += gasUsed;                             // at most 2^40 each: 2^24 transactions fit
+            _count[place]++;
+        }
+
+        public void Take(int place, ref ulong sum, ref ulong count)
+        {
+            sum += _sum[place];
+            count += _count[place];
+            _sum[place] = 0;
+            _count[place] = 0;
+        }
+    }
 }

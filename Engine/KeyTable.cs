@@ -1,17 +1,24 @@
-// The keys of one batch: 32-byte state keys become dense integers, and each record is loaded once.
+// The keys of one batch: 32-byte state keys become small integers, and each record is loaded once. Workers intern side by side;
+// which of them comes first decides a key's integer, and nothing that leaves the engine depends on it.
+//
+//   _slots    .  7  .  .  3  8  .        id + 1 at the key's place or after it; empty places are claimed by compare-exchange
+//   ids       | worker 0: 0..63 | worker 1: 64..127 | worker 0: 128.. |       handed out in blocks, so counters do not meet
 //
 // Invariants
-//   K1  ids are dense and in order of first interning, so they do not depend on the salt or on timing
+//   K1  an id is written (key, owner, record) before its slot is claimed, and never again in the batch: who finds it sees it whole
 //   K2  a key has one id, and so one Record: whoever declares it sees the same value
 //   K3  loaded bytes stay beside the record, so what changed is found by comparing, whoever wrote
+//   K4  ids that were handed out and not used (holes, less than a block for each worker) are in no slot and have no record to load
 //
 // The table is open addressing over an array of integers at most half full. Keys are hashes already, but of preimages that an outsider
 // chooses, so the place of a key also depends on a salt that outsiders do not know; crafted keys cannot share a bucket.
 //
 // Cost: one probe for each declared key, one Read of the view for each distinct key; no allocation once the arrays have grown.
-// Threading: the engine's thread interns, loads and compares; workers only read Records of granted keys.
+// Threading: Begin and InternLate on the engine's thread; Intern and Load by workers under their own numbers, first all of the
+// one, then all of the other. Afterwards workers only read Records of granted keys.
 
 using System;
+using System.Threading;
 using ParallelVm.Executor;
 using ParallelVm.Primitives;
 using ParallelVm.Primitives.State;
@@ -21,29 +28,47 @@ namespace ParallelVm.Engine;
 /// <summary>Interned keys and live records of the running batch; reused between batches.</summary>
 internal sealed class KeyTable
 {
+    private const int BlockIds = 64;
     private const int FirstSlots = 1024;
+    private const int Hole = -2;
 
     private readonly ulong _salt;
-    private int[] _slots = new int[FirstSlots];             // id + 1, 0 is empty; power of two long
+    private int[] _slots = new int[FirstSlots];
+    private int _mask = FirstSlots - 1;
     private StateKey[] _keys = [];
     private ProgramId[] _programs = [];
     private LocalKey[] _localKeys = [];
-    private Record[] _records = [];
-    private (int Offset, int Length)[] _loaded = [];        // in _arena; length -1 = there was no record
-    private byte[] _arena = new byte[64 * 1024];
-    private int _arenaUsed;
-    private int _loadedCount;
+    private Record?[] _records = [];
+    private Loaded[] _loaded = [];
+    private Seat[] _seats = [];
+    private int _workers;
+    private int _nextBlock;
 
     public KeyTable(ulong salt)
     {
         _salt = salt | 1;
     }
 
-    /// <summary>Distinct keys so far; ids are [0, Count).</summary>
-    public int Count { get; private set; }
+    /// <summary>Ids are [0, IdCount), holes included.</summary>
+    public int IdCount => Math.Min(_nextBlock, _keys.Length);
 
-    /// <summary>Live records by id. Valid until the next Intern.</summary>
-    public ReadOnlySpan<Record> Records => _records.AsSpan(0, Count);
+    /// <summary>Distinct keys.</summary>
+    public int Count
+    {
+        get
+        {
+            int count = 0;
+            for (int worker = 0; worker < _workers; worker++)
+            {
+                count += _seats[worker].Interned;
+            }
+
+            return count;
+        }
+    }
+
+    /// <summary>Live records by id; null where no batch has used the id yet.</summary>
+    public Record?[] Records => _records;
 
     public ref readonly StateKey KeyOf(int id) => ref _keys[id];
 
@@ -51,80 +76,139 @@ internal sealed class KeyTable
 
     public ref readonly LocalKey LocalKeyOf(int id) => ref _localKeys[id];
 
-    /// <summary>Forgets every key, keeps the memory.</summary>
-    public void Clear()
+    /// <summary>The record of a key that was interned in this batch.</summary>
+    public Record RecordOf(int id) => _records[id]!;
+
+    /// <summary>Forgets every key, keeps the memory, and makes room.</summary>
+    /// <param name="keyMax">No more distinct keys will come.</param>
+    /// <param name="workers">Who will intern and load.</param>
+    public void Begin(int keyMax, int workers)
     {
-        Array.Clear(_slots);
-        Count = 0;
-        _arenaUsed = 0;
-        _loadedCount = 0;
+        int ids = keyMax + ((workers + 1) * BlockIds);
+        if (_keys.Length < ids)
+        {
+            int length = Math.Max(ids, _keys.Length * 2);
+            _keys = new StateKey[length];
+            _programs = new ProgramId[length];
+            _localKeys = new LocalKey[length];
+            _loaded = new Loaded[length];
+            Array.Resize(ref _records, length);
+        }
+
+        int slots = (int)System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Max(FirstSlots, keyMax * 2));
+        if (_slots.Length < slots)
+        {
+            _slots = new int[slots];
+        }
+        else
+        {
+            Array.Clear(_slots, 0, slots);
+        }
+
+        _mask = slots - 1;
+        _nextBlock = 0;
+        _workers = workers;
+        for (int known = _seats.Length; known < workers; known++)
+        {
+            Array.Resize(ref _seats, workers);
+            _seats[known] = new Seat();
+        }
+
+        foreach (Seat seat in _seats)
+        {
+            seat.Begin();
+        }
     }
 
     /// <summary>The id of a key, new or known.</summary>
-    public int Intern(in StateKey key, in ProgramId program, in LocalKey localKey)
+    /// <param name="worker">Number of the caller; nobody else has it now.</param>
+    public int Intern(int worker, in StateKey key, in ProgramId program, in LocalKey localKey)
     {
-        int mask = _slots.Length - 1;
-        int slot = Place(in key) & mask;
-        for (; _slots[slot] != 0; slot = (slot + 1) & mask)
+        int[] slots = _slots;
+        int mask = _mask;
+        for (int slot = Place(in key) & mask; ; slot = (slot + 1) & mask)
         {
-            if (_keys[_slots[slot] - 1] == key)
+            int found = Volatile.Read(ref slots[slot]);
+            if (found == 0)
             {
-                return _slots[slot] - 1;
+                int id = Write(_seats[worker], in key, in program, in localKey);
+                found = Interlocked.CompareExchange(ref slots[slot], id + 1, 0);            // K1: a full fence
+                if (found == 0)
+                {
+                    _seats[worker].Use();
+                    return id;
+                }
+            }
+
+            if (_keys[found - 1] == key)
+            {
+                return found - 1;                                                           // K2
             }
         }
+    }
 
-        if (Count == _keys.Length)
+    /// <summary>Interning is over: what is left of the blocks becomes holes.</summary>
+    public void EndInterning()
+    {
+        foreach (Seat seat in _seats)
         {
-            Grow();
+            for (int id = seat.Next; id < seat.End; id++)
+            {
+                _loaded[id].Length = Hole;                                                  // K4
+            }
         }
+    }
 
-        int id = Count++;
-        _keys[id] = key;
-        _programs[id] = program;
-        _localKeys[id] = localKey;
-        _slots[slot] = id + 1;
-        if (Count * 2 > _slots.Length)
+    /// <summary>Reads the records of the ids in [from, to).</summary>
+    /// <param name="worker">Number of the caller, which is also its number as a reader of the state.</param>
+    public void Load(int worker, IStateView state, int from, int to)
+    {
+        Seat seat = _seats[worker];
+        for (int id = from; id < to; id++)
         {
-            Rehash();
+            if (_loaded[id].Length != Hole)
+            {
+                LoadOne(worker, seat, state, id);
+            }
+        }
+    }
+
+    /// <summary>Interns a key after everything was loaded, and loads it if it is new.</summary>
+    public int InternLate(IStateView state, in StateKey key, in ProgramId program, in LocalKey localKey)
+    {
+        int before = _seats[0].Interned;
+        int id = Intern(0, in key, in program, in localKey);
+        if (_seats[0].Interned != before)
+        {
+            LoadOne(0, _seats[0], state, id);
+            EndInterning();
         }
 
         return id;
     }
 
-    /// <summary>Reads the records of all keys interned since the last Load.</summary>
-    public void Load(IStateView state)
-    {
-        for (; _loadedCount < Count; _loadedCount++)
-        {
-            if (_arena.Length - _arenaUsed < StateLimits.MaxRecordBytes)
-            {
-                Array.Resize(ref _arena, _arena.Length * 2);
-            }
-
-            Record record = _records[_loadedCount];
-            int length = state.Read(in _keys[_loadedCount], _arena.AsSpan(_arenaUsed));
-            _loaded[_loadedCount] = (_arenaUsed, length);
-            if (length < 0)
-            {
-                record.Remove();
-            }
-            else
-            {
-                record.Set(_arena.AsSpan(_arenaUsed, length));
-                _arenaUsed += length;
-            }
-
-            record.IsTouched = false;
-        }
-    }
-
-    /// <summary>True when the record is not what was loaded (K3).</summary>
+    /// <summary>True when the record is not what was loaded (K3). Holes have not changed.</summary>
     public bool HasChanged(int id)
     {
-        Record record = _records[id];
-        (int offset, int length) = _loaded[id];
-        return record.Exists ? length != record.Length || !record.Value.SequenceEqual(_arena.AsSpan(offset, length)) : length >= 0;
+        ref readonly Loaded loaded = ref _loaded[id];
+        if (loaded.Length == Hole)
+        {
+            return false;
+        }
+
+        Record record = _records[id]!;
+        if (!record.IsTouched)
+        {
+            Invariant.Audit(!Differs(record, in loaded));
+            return false;
+        }
+
+        return Differs(record, in loaded);
     }
+
+    private bool Differs(Record record, in Loaded loaded) => record.Exists
+        ? loaded.Length != record.Length || !record.Value.SequenceEqual(_seats[loaded.Worker].Arena.AsSpan(loaded.Offset, loaded.Length))
+        : loaded.Length >= 0;
 
     // Two rounds of a 64 x 64 -> 128 multiply folded by xor: every bit of key and salt reaches the low bits.
     private int Place(in StateKey key)
@@ -134,33 +218,87 @@ internal sealed class KeyTable
         return (int)((high ^ low) & int.MaxValue);
     }
 
-    private void Grow()
+    private int Write(Seat seat, in StateKey key, in ProgramId program, in LocalKey localKey)
     {
-        int length = Math.Max(FirstSlots, Count * 2);
-        Array.Resize(ref _keys, length);
-        Array.Resize(ref _programs, length);
-        Array.Resize(ref _localKeys, length);
-        Array.Resize(ref _loaded, length);
-        Array.Resize(ref _records, length);
-        for (int id = Count; id < length; id++)
+        if (seat.Next == seat.End)
         {
-            _records[id] = new Record();
+            seat.End = Interlocked.Add(ref _nextBlock, BlockIds);
+            seat.Next = seat.End - BlockIds;
+            Invariant.Require(seat.End <= _keys.Length);
         }
+
+        int id = seat.Next;
+        _keys[id] = key;
+        _programs[id] = program;
+        _localKeys[id] = localKey;
+        _records[id] ??= new Record();
+        _loaded[id].Length = -1;
+        return id;
     }
 
-    private void Rehash()
+    private void LoadOne(int worker, Seat seat, IStateView state, int id)
     {
-        _slots = new int[_slots.Length * 2];
-        int mask = _slots.Length - 1;
-        for (int id = 0; id < Count; id++)
+        Span<byte> target = seat.Room();
+        int length = state.Read(worker, in _keys[id], target);
+        _loaded[id] = new Loaded { Worker = worker, Offset = seat.Used, Length = length };
+        Record record = _records[id]!;
+        if (length < 0)
         {
-            int slot = Place(in _keys[id]) & mask;
-            while (_slots[slot] != 0)
+            record.Remove();
+        }
+        else
+        {
+            record.Set(target[..length]);
+            seat.Used += length;
+        }
+
+        record.IsTouched = false;
+    }
+
+    private struct Loaded
+    {
+        public int Worker;              // whose arena
+        public int Offset;
+        public int Length;              // -1 = there was no record, Hole = the id is not used
+    }
+
+    // One worker's: the block that its ids come from, and what it read.
+    private sealed class Seat
+    {
+        public byte[] Arena { get; private set; } = new byte[64 * 1024];
+
+        public int Used { get; set; }
+
+        public int Next { get; set; }
+
+        public int End { get; set; }
+
+        public int Interned { get; private set; }
+
+        public void Begin()
+        {
+            Used = 0;
+            Next = 0;
+            End = 0;
+            Interned = 0;
+        }
+
+        public void Use()
+        {
+            Next++;
+            Interned++;
+        }
+
+        public Span<byte> Room()
+        {
+            if (Arena.Length - Used < StateLimits.MaxRecordBytes)
             {
-                slot = (slot + 1) & mask;
+                byte[] larger = new byte[Arena.Length * 2];
+                Arena.AsSpan(0, Used).CopyTo(larger);
+                Arena = larger;
             }
 
-            _slots[slot] = id + 1;
+            return Arena.AsSpan(Used);
         }
     }
 }

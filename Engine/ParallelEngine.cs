@@ -49,8 +49,6 @@ public sealed class ParallelEngine : IDisposable
     private readonly ConflictGraph _graph = new(ChainGasMax);
     private readonly ObjectPool<Interpreter> _interpreters;
     private readonly ParallelRun _run;
-    private StateKey[] _changedKeys = [];
-    private int[] _changedIds = [];
     private bool _isDirty;
     private int _busy;
 
@@ -72,7 +70,7 @@ public sealed class ParallelEngine : IDisposable
         _time = time;
         Pool = new WorkerPool(maxWorkers);
         Code = code;
-        _batch = new Batch(time, salt ?? ((ulong)time.GetTimestamp() * 0x9E3779B97F4A7C15));
+        _batch = new Batch(time, Pool, _graph, salt ?? ((ulong)time.GetTimestamp() * 0x9E3779B97F4A7C15));
         _interpreters = new DefaultObjectPool<Interpreter>(new InterpreterPolicy(code), maxWorkers);
         _run = new ParallelRun(_batch, _graph, _interpreters);
     }
@@ -162,21 +160,23 @@ public sealed class ParallelEngine : IDisposable
     {
         Span<long> moments = stackalloc long[Moments];
         moments[0] = _time.GetTimestamp();
-        int admitted = _batch.Load(messages, in context, state, out fault);
+        _batch.Load(messages, in context, state, workers, AlwaysParallel);
         moments[1] = _time.GetTimestamp();
-        if (!_batch.TryReserveFees(admitted, ref fault))
+        bool mayBeParallel = workers > 1 && messages.Length >= (AlwaysParallel ? 1 : ParallelTxMin);
+        if (!_batch.TryPlan(mayBeParallel, _isDirty, out fault))
         {
             result = null;
             return false;
         }
 
-        int used = ChooseWorkers(workers);
+        int used = mayBeParallel ? ChooseWorkers(workers) : 1;
         moments[2] = _time.GetTimestamp();
         RunAll(used);
         moments[3] = _time.GetTimestamp();
         Receipt[] receipts = _batch.Settle(rules, state, out ulong gasUsed, out UInt128 burned, out UInt128 tips);
         moments[4] = _time.GetTimestamp();
-        StateDiff diff = MakeDiff();
+        StateDiff diff = _batch.MakeDiff();
+        _isDirty = false;
         moments[5] = _time.GetTimestamp();
         IStateView post = state.Apply(diff);
         StateRoot root = post.Root;
@@ -207,9 +207,8 @@ public sealed class ParallelEngine : IDisposable
 
     private void RunAll(int workers)
     {
-        bool wasDirty = _isDirty;
         _isDirty = true;                            // until this batch is through, shards may hold what nobody folded
-        _batch.Begin(workers, workers > 1, MeasuresTransactions, wasDirty);
+        _batch.Begin(workers > 1, MeasuresTransactions);
         if (workers > 1)
         {
             _run.Run(Pool, workers);
@@ -221,19 +220,11 @@ public sealed class ParallelEngine : IDisposable
             SerialOrder.Run(_batch.TxCount, ref step);
             _interpreters.Return(interpreter);
         }
-
-        _isDirty = false;
     }
 
     // Do nothing in parallel when there is nothing to gain (scheduling.md, point 5).
     private int ChooseWorkers(int workers)
     {
-        if (workers == 1 || _batch.TxCount < (AlwaysParallel ? 1 : ParallelTxMin))
-        {
-            return 1;
-        }
-
-        _graph.Build(_batch.Accesses);
         if (AlwaysParallel)
         {
             return workers;
@@ -246,45 +237,6 @@ public sealed class ParallelEngine : IDisposable
         }
 
         return (int)Math.Min((ulong)workers, (_graph.Work + span - 1) / span);
-    }
-
-    private StateDiff MakeDiff()
-    {
-        KeyTable keys = _batch.Keys;
-        if (_changedKeys.Length < keys.Count)
-        {
-            _changedKeys = new StateKey[keys.Count * 2];
-            _changedIds = new int[keys.Count * 2];
-        }
-
-        int count = 0;
-        int bytes = 0;
-        for (int id = 0; id < keys.Count; id++)
-        {
-            bool hasChanged = keys.HasChanged(id);
-            Invariant.Require(!hasChanged || keys.Records[id].IsTouched);
-            if (hasChanged)
-            {
-                _changedKeys[count] = keys.KeyOf(id);
-                _changedIds[count++] = id;
-                bytes += keys.Records[id].Length;
-            }
-        }
-
-        Array.Sort(_changedKeys, _changedIds, 0, count);
-        DiffEntry[] entries = new DiffEntry[count];
-        byte[] values = new byte[bytes];
-        int position = 0;
-        for (int i = 0; i < count; i++)
-        {
-            int id = _changedIds[i];
-            Record record = keys.Records[id];
-            record.Value.CopyTo(values.AsSpan(position));
-            entries[i] = new DiffEntry(keys.KeyOf(id), keys.ProgramOf(id), keys.LocalKeyOf(id), position, record.Exists ? record.Length : -1);
-            position += record.Length;
-        }
-
-        return count == 0 ? StateDiff.Empty : StateDiff.FromSorted(entries, values);
     }
 
     private readonly struct InOrder(Batch batch, Interpreter interpreter) : ITransactionStep

@@ -210,7 +210,7 @@ internal sealed class ParallelRun
 
         public readonly int Count => _top - _bottom;
 
-        public readonly void AdderGroupFinished(int key) => run._batch.Shards.Fold(key, run._batch.Keys.Records[key]);
+        public readonly void AdderGroupFinished(int key) => run._batch.Shards.Fold(key, run._batch.Keys.RecordOf(key));
 
         public void Ready(int chain)
         {

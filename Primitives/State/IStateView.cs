@@ -3,7 +3,7 @@
 namespace ParallelVm.Primitives.State;
 
 /// <summary>A read-only state at one root: the accepted state, or a processing block's on top of it.</summary>
-/// <remarks>Single reader at a time: the engine loads a batch's keys on one thread before workers start.</remarks>
+/// <remarks>A view that knows nothing of several readers is read by one thread at a time; see <see cref="Readers"/>.</remarks>
 public interface IStateView
 {
     /// <summary>The commitment to everything this view holds.</summary>
@@ -14,6 +14,13 @@ public interface IStateView
     /// <param name="target">At least <see cref="StateLimits.MaxRecordBytes"/> long.</param>
     /// <returns>The record's length in bytes, [0, 4096]; -1 when there is no record.</returns>
     int Read(in StateKey key, System.Span<byte> target);
+
+    /// <summary>How many threads may read at once, each under a number of its own in [0, Readers). At least 1.</summary>
+    int Readers => 1;
+
+    /// <summary><see cref="Read(in StateKey, System.Span{byte})"/> by one of several readers.</summary>
+    /// <param name="reader">In [0, <see cref="Readers"/>); used by one thread at a time.</param>
+    int Read(int reader, in StateKey key, System.Span<byte> target) => Read(in key, target);
 
     /// <summary>The state after <paramref name="diff"/>, with its root computed. Nothing becomes durable.</summary>
     /// <remarks>Views made from the same parent are siblings and do not see each other.</remarks>

@@ -48,6 +48,9 @@ public sealed class MemoryState : IStateView
     public ReadOnlySpan<MemoryRecord> Records => _records;
 
     /// <inheritdoc/>
+    public int Readers => int.MaxValue;
+
+    /// <inheritdoc/>
     public int Read(in StateKey key, Span<byte> target)
     {
         int index = IndexOf(key);

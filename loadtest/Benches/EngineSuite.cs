@@ -172,6 +172,8 @@ internal static class EngineSuite
 
         public StateRoot Root => default;
 
+        public int Readers => int.MaxValue;
+
         public int Read(in StateKey key, Span<byte> target)
         {
             if (!_records.TryGetValue(key, out byte[]? value))

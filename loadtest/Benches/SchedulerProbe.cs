@@ -186,6 +186,8 @@ internal sealed class ProbeState(IReadOnlySet<StateKey> rich) : IStateView
 
     public StateRoot Root => default;
 
+    public int Readers => int.MaxValue;
+
     public int Read(in StateKey key, Span<byte> target)
     {
         if (!rich.Contains(key))

@@ -61,7 +61,11 @@ internal sealed class BlockTimer(ParallelEngine engine, ExecutionRules rules, in
     {
         public StateRoot Root => default;
 
+        public int Readers => records.Readers;
+
         public int Read(in StateKey key, Span<byte> target) => records.Read(key, target);
+
+        public int Read(int reader, in StateKey key, Span<byte> target) => records.Read(reader, key, target);
 
         public IStateView Apply(StateDiff diff) => this;
     }

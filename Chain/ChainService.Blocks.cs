@@ -157,12 +157,14 @@ public sealed partial class ChainService
             _mempool.CountBlock();
             _mempool.RemoveExpired(block.Header.TimestampMs);
             Compile(accepted);
-            KeepReceipts(id, accepted.Receipts);
+            _recent.Add(block, accepted.Receipts);
             ForgetBuilt(block);
             if (PreferredTip() is null)
             {
                 _preference = id;
             }
+
+            Accepted?.Invoke(block);
         }
     }
 
@@ -323,15 +325,6 @@ public sealed partial class ChainService
             {
                 _engine.Code?.Request(program, ForkRules.Launch);
             }
-        }
-    }
-
-    private void KeepReceipts(BlockId id, Receipt[] receipts)
-    {
-        _recent.Enqueue((id, receipts));
-        while (_recent.Count > _recentKept)
-        {
-            _recent.Dequeue();
         }
     }
 

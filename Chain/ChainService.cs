@@ -16,7 +16,7 @@
 // takes the lock. The store and the engine are used under the lock only and by nobody else; they are disposed of by whoever
 // made them, after the last call.
 //
-// Files: ChainService.cs (opening, reading), .Transactions.cs (admission), .Blocks.cs (the life of a block).
+// Files: ChainService.cs (opening, reading), .Queries.cs (what clients ask), .Transactions.cs (admission), .Blocks.cs (the life of a block).
 
 using System;
 using System.Collections.Generic;
@@ -73,8 +73,7 @@ public sealed partial class ChainService
     private readonly Mempool _mempool;
     private readonly VerifiedMemory _verified = new();
     private readonly SignatureVerifier _signatures;
-    private readonly Queue<(BlockId Id, Receipt[] Receipts)> _recent = new();
-    private readonly int _recentKept;
+    private readonly RecentBlocks _recent;
     private Block _last;
     private ActivePrograms _programs;                               // after _last
     private BlockId _preference;
@@ -92,7 +91,7 @@ public sealed partial class ChainService
         _time = options.Time;
         _signatures = new SignatureVerifier(options.Engine.Pool);
         _mempool = new Mempool(options.Mempool, BlockBuilder.KeyGasMax(options.Genesis.Limits));
-        _recentKept = options.ReceiptBlocksKept;
+        _recent = new RecentBlocks(options.ReceiptBlocksKept);
         _workers = options.Workers;
         _last = last;
         _programs = new ActivePrograms(rules.Hashing);
@@ -253,17 +252,8 @@ public sealed partial class ChainService
                 return true;
             }
 
-            foreach ((BlockId recent, Receipt[] found) in _recent)
-            {
-                if (recent == id)
-                {
-                    receipts = found;
-                    return true;
-                }
-            }
-
-            receipts = null;
-            return false;
+            receipts = _recent.TryFind(id, out RecentBlock? recent) ? recent.Receipts : null;
+            return receipts is not null;
         }
     }
 

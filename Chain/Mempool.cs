@@ -63,6 +63,9 @@ internal sealed class Mempool
         _hotKeys = new HotKeys(keyGasMax);
     }
 
+    /// <summary>Its bounds.</summary>
+    public MempoolOptions Options => _options;
+
     /// <summary>Transactions that wait.</summary>
     public int Count => _entries.Count;
 
@@ -93,6 +96,9 @@ internal sealed class Mempool
 
     /// <summary>What a payer's waiting transactions may cost at most.</summary>
     public UInt128 ReservedBy(PublicKey payer) => _payers.TryGetValue(payer, out PayerTotals totals) ? totals.Reserved : 0;
+
+    /// <summary>How many transactions of a payer wait.</summary>
+    public int CountOf(PublicKey payer) => _payers.TryGetValue(payer, out PayerTotals totals) ? totals.Count : 0;
 
     /// <summary>Those that the last <see cref="Add"/> displaced.</summary>
     public List<Transaction> Displaced { get; } = [];

@@ -24,7 +24,7 @@ using ParallelVm.Primitives.State;
 namespace ParallelVm.Faster;
 
 /// <summary>Accepted state and blocks of one chain in one folder.</summary>
-public sealed partial class StateStore : IStateStore
+public sealed partial class StateStore : IStateStore, IStateProver
 {
     private readonly StateStoreOptions _options;
     private readonly IDisposable _lock;

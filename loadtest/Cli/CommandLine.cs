@@ -1,7 +1,7 @@
 // The command line: its grammar, and the way from words to a command that runs.
 //
 //   loadtest                                        the main job
-//   loadtest run | info | replay FILE | bench SUITE | db COMMAND | soak | kill | trace | calibrate
+//   loadtest run | info | replay FILE | bench SUITE | db COMMAND | soak | kill | trace | conflicts | calibrate
 //
 // The grammar takes every value as text; OptionValues judges it, so that a refusal is one sentence of ours. No input
 // reaches a stack trace: what is wrong with the input is a Refusal, what is wrong with the machine is caught in Run by
@@ -27,7 +27,7 @@ using ParallelVm.Primitives.State;
 namespace ParallelVm.Loadtest.Cli;
 
 /// <summary>The program behind its command line.</summary>
-internal sealed class CommandLine
+internal sealed partial class CommandLine
 {
     private readonly Terminal _terminal;
     private readonly RootCommand _root;
@@ -48,6 +48,7 @@ internal sealed class CommandLine
         _root.Subcommands.Add(DefineSoak());
         _root.Subcommands.Add(DefineKill());
         _root.Subcommands.Add(DefineTrace());
+        _root.Subcommands.Add(DefineConflicts());
         _root.Subcommands.Add(DefineCalibrate());
     }
 

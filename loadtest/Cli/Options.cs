@@ -35,6 +35,17 @@ internal sealed record BenchOptions(string Suite, string? Json, int Runs, int Wo
 internal sealed record TraceOptions(
     ulong Seed, ulong Height, int Index, int Txs, WorkloadMix Mix, int ConflictPermyriad, string? Data, string? Json);
 
+/// <summary><c>conflicts</c>.</summary>
+/// <param name="File">Trace; null for a folder.</param>
+/// <param name="Block">Number of the trace's block; null for all.</param>
+/// <param name="Data">Data folder; null for a trace.</param>
+/// <param name="CostsGas">A transaction costs the gas that it used; otherwise one.</param>
+/// <param name="Keys">Most keys reported.</param>
+/// <param name="Json">Report to write; null for none.</param>
+/// <param name="Dot">Picture to write; null for none.</param>
+internal sealed record ConflictsOptions(
+    string? File, ulong? Block, string? Data, ulong Height, bool BalancesAdd, bool CostsGas, int Keys, string? Json, string? Dot);
+
 /// <summary><c>calibrate</c>.</summary>
 /// <param name="Runs">Rounds over all programs; the least time of each counts.</param>
 /// <param name="Json">File to write; null for none.</param>

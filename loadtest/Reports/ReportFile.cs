@@ -6,6 +6,7 @@ using System.IO;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using ParallelVm.Loadtest.Calibration;
+using ParallelVm.Loadtest.Conflicts;
 using ParallelVm.Loadtest.Traces;
 using ParallelVm.Primitives;
 
@@ -16,6 +17,7 @@ namespace ParallelVm.Loadtest.Reports;
 [JsonSerializable(typeof(BenchReport))]
 [JsonSerializable(typeof(TraceReport))]
 [JsonSerializable(typeof(CalibrationReport))]
+[JsonSerializable(typeof(ConflictsReport))]
 internal sealed partial class ReportJson : JsonSerializerContext;
 
 /// <summary>Writes reports.</summary>
@@ -47,6 +49,9 @@ internal static class ReportFile
 
     /// <inheritdoc cref="ToJson(Report)"/>
     public static string ToJson(CalibrationReport report) => JsonSerializer.Serialize(report, ReportJson.Default.CalibrationReport) + "\n";
+
+    /// <inheritdoc cref="ToJson(Report)"/>
+    public static string ToJson(ConflictsReport report) => JsonSerializer.Serialize(report, ReportJson.Default.ConflictsReport) + "\n";
 
     /// <summary>Replaces the file by <paramref name="json"/>.</summary>
     /// <exception cref="IOException">The folder or the disk refuses.</exception>

@@ -10,6 +10,7 @@ using System;
 using System.Collections.Generic;
 using ParallelVm.Chain;
 using ParallelVm.Primitives;
+using ParallelVm.Primitives.State;
 using ParallelVm.Toolchain;
 
 namespace ParallelVm.Loadtest.Workloads;
@@ -75,6 +76,27 @@ internal sealed class DexWorld
 
     /// <summary>Where a pool lives, and what it trades.</summary>
     public (LocalKey Key, Bytes32 AssetA, Bytes32 AssetB) Pool(int index) => (_pools[index], _assets[0], _assets[index + 1]);
+
+    /// <summary>Every record that the load touches, with what a person calls it.</summary>
+    public IEnumerable<(StateKey Key, string Name)> NamedRecords()
+    {
+        StateHashing hashing = Genesis.Hashing;
+        for (int pool = 0; pool < PoolCount; pool++)
+        {
+            yield return (hashing.KeyOf(Amm, _pools[pool]), $"pool {pool}");
+            yield return (hashing.KeyOf(Amm, AmmLayout.VolumeKey(_pools[pool])), $"pool {pool} volume");
+        }
+
+        for (int account = 0; account < AccountCount; account++)
+        {
+            PublicKey owner = _accounts[account].PublicKey;
+            yield return (hashing.KeyOf(Token, TokenLayout.AccountKey(owner)), $"account {account} token");
+            for (int asset = 0; asset < _assets.Length; asset++)
+            {
+                yield return (hashing.KeyOf(Amm, AmmLayout.BalanceKey(owner, _assets[asset])), $"account {account} asset {asset}");
+            }
+        }
+    }
 
     private static Bytes32 Derive(string context, ulong seed, int index)
     {

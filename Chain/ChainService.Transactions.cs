@@ -53,7 +53,11 @@ public sealed partial class ChainService
     /// <summary>Takes many transactions in, in order, decoded and their signatures checked in batches on all workers, outside the lock.</summary>
     /// <param name="batch">One transaction each; kept by the service, so not to be changed afterwards.</param>
     /// <returns>One answer per transaction.</returns>
-    public Refusal[] SubmitBatch(IReadOnlyList<ReadOnlyMemory<byte>> batch)
+    public Refusal[] SubmitBatch(IReadOnlyList<ReadOnlyMemory<byte>> batch) => SubmitBatch(batch, default);
+
+    /// <summary>As the other, and says which transactions they are.</summary>
+    /// <param name="ids">One per transaction, or none. Set for those that wait now.</param>
+    public Refusal[] SubmitBatch(IReadOnlyList<ReadOnlyMemory<byte>> batch, Span<TxId> ids)
     {
         ArgumentNullException.ThrowIfNull(batch);
         Refusal[] refusals = new Refusal[batch.Count];
@@ -69,10 +73,36 @@ public sealed partial class ChainService
             {
                 int i = legal[k];
                 refusals[i] = good[k] ? AddToMempool(prepared[i]!) : BadSignature(prepared[i]!.Transaction);
+                if (!ids.IsEmpty && !refusals[i].IsRefused)
+                {
+                    ids[i] = prepared[i]!.Transaction.Id;
+                }
             }
         }
 
         return refusals;
+    }
+
+    /// <summary>True while the transaction waits for a block.</summary>
+    public bool IsWaiting(TxId id)
+    {
+        lock (_gate)
+        {
+            return _mempool.Contains(id);
+        }
+    }
+
+    /// <summary>Adds all transactions that wait to a list, best first: a copy of references, O(waiting).</summary>
+    public void ListWaiting(List<Transaction> target)
+    {
+        ArgumentNullException.ThrowIfNull(target);
+        lock (_gate)
+        {
+            foreach (Mempool.Entry entry in _mempool.Ordered)
+            {
+                target.Add(entry.Prepared.Transaction);
+            }
+        }
     }
 
     private bool TryAdmit(ReadOnlyMemory<byte> bytes, [NotNullWhen(true)] out PreparedTransaction? prepared, out Refusal refusal)

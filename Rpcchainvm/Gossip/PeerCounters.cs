@@ -1,0 +1,63 @@
+// Counts of what happens between nodes, for Gather and for tests.
+//
+// Threading: any; each count is exact, together they are not a snapshot.
+
+using System;
+using System.Threading;
+
+namespace ParallelVm.Rpcchainvm.Gossip;
+
+/// <summary>What is counted.</summary>
+internal enum PeerEvent
+{
+    /// <summary>A request of a peer.</summary>
+    Requests,
+
+    /// <summary>One that was answered with an error.</summary>
+    RequestsRefused,
+
+    /// <summary>A message of gossip.</summary>
+    Gossips,
+
+    /// <summary>Gossip that was dropped unread: too much at once, of one peer or of all, or before normal operation.</summary>
+    GossipDropped,
+
+    /// <summary>Bytes that are no message.</summary>
+    Malformed,
+
+    /// <summary>An answer that was not asked for.</summary>
+    Unasked,
+
+    /// <summary>Transactions that came.</summary>
+    ItemsReceived,
+
+    /// <summary>Those of them that were new and good.</summary>
+    ItemsAdded,
+
+    /// <summary>Transactions that went.</summary>
+    ItemsSent,
+
+    /// <summary>Pulls that were answered.</summary>
+    PullsAnswered,
+
+    /// <summary>Pulls that were sent.</summary>
+    PullsSent,
+
+    /// <summary>Pushes that were sent.</summary>
+    PushesSent,
+
+    /// <summary>Signatures that were given.</summary>
+    Signatures,
+}
+
+/// <summary>The counts.</summary>
+internal sealed class PeerCounters
+{
+    private readonly long[] _counts = new long[Enum.GetValues<PeerEvent>().Length];
+
+    /// <summary>How often something happened.</summary>
+    public long this[PeerEvent what] => Interlocked.Read(ref _counts[(int)what]);
+
+    /// <summary>It happened.</summary>
+    public void Count(PeerEvent what, long times = 1) => Interlocked.Add(ref _counts[(int)what], times);
+}

@@ -44,20 +44,16 @@ public sealed class VerifiedProgram
 {
     private LoadedCode[] _loaded = [];
 
-    internal VerifiedProgram(Container container, FunctionFacts[] facts, in Bytes32 codeHash, in Bytes32 sourceHash)
+    internal VerifiedProgram(Container container, FunctionFacts[] facts, in Bytes32 codeHash)
     {
         Container = container;
         CodeHash = codeHash;
-        SourceHash = sourceHash;
         Entries = Array.ConvertAll(container.Entries, entry => EntryOf(container, entry, facts));
         Functions = Array.ConvertAll(facts, static function => function.Shape);
     }
 
     /// <summary>BLAKE3 of the canonical container bytes.</summary>
     public Bytes32 CodeHash { get; }
-
-    /// <summary>BLAKE3 of what was deployed: the container itself, or the stack program that it was lowered from.</summary>
-    public Bytes32 SourceHash { get; }
 
     /// <summary>Entries in container order.</summary>
     public ProgramEntry[] Entries { get; }

@@ -3,7 +3,6 @@
 //
 //   publish   per chunk a new record, per byte a new byte and its hash
 //   verify    2,000 + per byte 12, copied and hashed, and the program's record
-//   lower     per byte of a stack program 7 * 12 more: eight times as much may come out, and that is what the verifier reads
 //   compile   per instruction 9,000 (25 us at the interpreter's 2.8 ns) in functions that the JIT takes
 //
 // Linear in bytes and instructions, and the same whether a chunk or a program was there before.
@@ -20,7 +19,6 @@ public static class ActivationGas
 {
     private const ulong Base = 2_000;
     private const ulong VerifyByte = 12;
-    private const ulong LoweredBytes = 8;
     private const ulong CompileInstruction = 9_000;
 
     // the shapes that a JIT has to take: prices do not follow a node's own settings
@@ -39,9 +37,6 @@ public static class ActivationGas
     /// <summary>Verifying a container of so many bytes and writing its record.</summary>
     public static ulong Verify(GasPrices prices, int bytes) =>
         Base + ((ulong)bytes * VerifyByte) + GasPrices.PerWord((ulong)bytes, prices.CopyWord + prices.Blake3Word) + Record(prices);
-
-    /// <summary>Lowering a stack program of so many bytes, and verifying what comes of it, beyond <see cref="Verify"/>.</summary>
-    public static ulong Lower(int bytes) => (ulong)bytes * (LoweredBytes - 1) * VerifyByte;
 
     /// <summary>Compiling a program.</summary>
     public static ulong Compile(VerifiedProgram program)

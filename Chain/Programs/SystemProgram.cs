@@ -24,7 +24,6 @@ using System.Buffers.Binary;
 using ParallelVm.AccessLists;
 using ParallelVm.Executor;
 using ParallelVm.Executor.Bytecode;
-using ParallelVm.Executor.Stack;
 using ParallelVm.Primitives;
 
 namespace ParallelVm.Chain;
@@ -264,12 +263,6 @@ internal sealed class SystemProgram : INativeProgram
             }
 
             chunk.CopyTo(target);
-        }
-
-        if (StackCode.IsStack(code) && !call.TryCharge(ActivationGas.Lower(length)))
-        {
-            failed = call.Trap(TrapCode.OutOfGas);
-            return false;
         }
 
         Bytes32 codeHash = Blake3.Hash(code);

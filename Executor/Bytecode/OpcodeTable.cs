@@ -123,10 +123,10 @@ public static class OpcodeTable
         Row(Opcode.Jge, Flow.Branch, 2, "", "goto t if a >= b, unsigned", [Src(OperandField.A), Src(OperandField.B), Target]),
         Row(Opcode.Jslt, Flow.Branch, 2, "", "goto t if a < b, two's complement", [Src(OperandField.A), Src(OperandField.B), Target]),
         Row(Opcode.Jsge, Flow.Branch, 2, "", "goto t if a >= b, two's complement", [Src(OperandField.A), Src(OperandField.B), Target]),
-        Row(Opcode.Switch, Flow.Switch, 3, "", "goto target a of the table, or to its last one when a is beyond; all lie ahead, and a table serves one SWITCH", [Src(OperandField.A), new(OperandKind.Table, OperandField.Imm)]),
-        Row(Opcode.Call, Flow.Call, 4, "", "call f with its window at cell a: arguments from a on, results from a on; cells after the results are undefined then", [new(OperandKind.Function, OperandField.Imm), new(OperandKind.Window, OperandField.A)], "+ callee's cells / 8"),
-        Row(Opcode.Ret, Flow.End, 2, "", "back to the caller; in the entry's own activation the same as HALT", []),
-        Row(Opcode.Xcall, Flow.Next, 250, "Schema, Reenter, Depth, what the callee traps with", "call an entry of another program through a call site: arguments from cell a on, results from a on (cells after them are undefined then), its slots are the caller's by the site's map; Schema when there is no such program or entry or its signature differs, Reenter when it is open already and the entry is no view, Depth beyond 8 open programs", [new(OperandKind.CallSite, OperandField.Imm), new(OperandKind.Window, OperandField.A)], "+ per slot of the entry"),
+        Row(Opcode.Switch, Flow.Switch, 5, "", "goto target a of the table, or to its last one when a is beyond; all lie ahead, and a table serves one SWITCH", [Src(OperandField.A), new(OperandKind.Table, OperandField.Imm)]),
+        Row(Opcode.Call, Flow.Call, 2, "", "call f with its window at cell a: arguments from a on, results from a on; cells after the results are undefined then", [new(OperandKind.Function, OperandField.Imm), new(OperandKind.Window, OperandField.A)], "+ callee's cells / 8"),
+        Row(Opcode.Ret, Flow.End, 1, "", "back to the caller; in the entry's own activation the same as HALT", []),
+        Row(Opcode.Xcall, Flow.Next, 22, "Schema, Reenter, Depth, what the callee traps with", "call an entry of another program through a call site: arguments from cell a on, results from a on (cells after them are undefined then), its slots are the caller's by the site's map; Schema when there is no such program or entry or its signature differs, Reenter when it is open already and the entry is no view, Depth beyond 8 open programs", [new(OperandKind.CallSite, OperandField.Imm), new(OperandKind.Window, OperandField.A)], "+ per slot of the entry"),
         Row(Opcode.Halt, Flow.End, 0, "", "end with success", []),
         Row(Opcode.Abort, Flow.End, 0, "user", "end with revert, code min(65535, 256 + a)", [Src(OperandField.A)]),
 
@@ -161,7 +161,7 @@ public static class OpcodeTable
         // two's complement arithmetic
         Binary(Opcode.Sadd, 1, Overflow, "a = b + c, signed"),
         Binary(Opcode.Ssub, 1, Overflow, "a = b - c, signed"),
-        Binary(Opcode.Smul, 1, Overflow, "a = b * c, signed"),
+        Binary(Opcode.Smul, 2, Overflow, "a = b * c, signed"),
         Binary(Opcode.Sdiv, 2, OverflowZero, "a = b / c, signed, truncated; -2^63 / -1 overflows"),
         Binary(Opcode.Smod, 2, OverflowZero, "a = b - c * (b / c truncated), signed; -2^63 mod -1 overflows"),
         Binary(Opcode.Slt, 1, "", "a = b < c signed ? 1 : 0"),
@@ -189,87 +189,87 @@ public static class OpcodeTable
         Immediate(Opcode.Lti, "", "a = b < imm ? 1 : 0, unsigned"),
 
         // fixed point
-        Row(Opcode.MulDiv, Flow.Next, 3, Division, "a = b * c / d over the 128-bit product, rounded by m; zero d first, then a quotient beyond 2^64-1, then a remainder in exact mode", [Dst, Src(OperandField.B), Src(OperandField.C), Src(OperandField.D), new(OperandKind.Rounding, OperandField.M)]),
-        Row(Opcode.MulScale, Flow.Next, 3, "Overflow, Range (exact)", "a = b * c / 10^k over the 128-bit product, rounded by m; never traps for c <= 10^k unless exact", [Dst, Src(OperandField.B), Src(OperandField.C), new(OperandKind.Scale, OperandField.D), new(OperandKind.Rounding, OperandField.M)]),
-        Row(Opcode.Sqrt, Flow.Next, 12, "", "a = square root of b, floor or ceiling", [Dst, Src(OperandField.B), new(OperandKind.RootRounding, OperandField.M)]),
-        Row(Opcode.Mulsh, Flow.Next, 3, "Overflow, Range (exact)", "a = b * c / 2^s over the 128-bit product, rounded by m; a quotient beyond 2^64-1 first, then a remainder in exact mode", [Dst, Src(OperandField.B), Src(OperandField.C), new(OperandKind.WideShift, OperandField.D), new(OperandKind.Rounding, OperandField.M)]),
-        Row(Opcode.Divsh, Flow.Next, 3, Division, "a = b * 2^s / c, rounded by m; traps in the order of MULDIV", [Dst, Src(OperandField.B), Src(OperandField.C), new(OperandKind.WideShift, OperandField.D), new(OperandKind.Rounding, OperandField.M)]),
+        Row(Opcode.MulDiv, Flow.Next, 4, Division, "a = b * c / d over the 128-bit product, rounded by m; zero d first, then a quotient beyond 2^64-1, then a remainder in exact mode", [Dst, Src(OperandField.B), Src(OperandField.C), Src(OperandField.D), new(OperandKind.Rounding, OperandField.M)]),
+        Row(Opcode.MulScale, Flow.Next, 5, "Overflow, Range (exact)", "a = b * c / 10^k over the 128-bit product, rounded by m; never traps for c <= 10^k unless exact", [Dst, Src(OperandField.B), Src(OperandField.C), new(OperandKind.Scale, OperandField.D), new(OperandKind.Rounding, OperandField.M)]),
+        Row(Opcode.Sqrt, Flow.Next, 16, "", "a = square root of b, floor or ceiling", [Dst, Src(OperandField.B), new(OperandKind.RootRounding, OperandField.M)]),
+        Row(Opcode.Mulsh, Flow.Next, 5, "Overflow, Range (exact)", "a = b * c / 2^s over the 128-bit product, rounded by m; a quotient beyond 2^64-1 first, then a remainder in exact mode", [Dst, Src(OperandField.B), Src(OperandField.C), new(OperandKind.WideShift, OperandField.D), new(OperandKind.Rounding, OperandField.M)]),
+        Row(Opcode.Divsh, Flow.Next, 5, Division, "a = b * 2^s / c, rounded by m; traps in the order of MULDIV", [Dst, Src(OperandField.B), Src(OperandField.C), new(OperandKind.WideShift, OperandField.D), new(OperandKind.Rounding, OperandField.M)]),
         Binary(Opcode.Absd, 1, "", "a = larger of b, c less the smaller"),
 
         // 128-bit pairs
-        Row(Opcode.Dadd, Flow.Next, 1, Overflow, "pair a = b + c", [Dst2, Src2(OperandField.B), Src2(OperandField.C)]),
-        Row(Opcode.Dsub, Flow.Next, 1, Overflow, "pair a = b - c; traps when c > b", [Dst2, Src2(OperandField.B), Src2(OperandField.C)]),
+        Row(Opcode.Dadd, Flow.Next, 2, Overflow, "pair a = b + c", [Dst2, Src2(OperandField.B), Src2(OperandField.C)]),
+        Row(Opcode.Dsub, Flow.Next, 2, Overflow, "pair a = b - c; traps when c > b", [Dst2, Src2(OperandField.B), Src2(OperandField.C)]),
         Row(Opcode.Dmul, Flow.Next, 1, "", "pair a = cell b * cell c", [Dst2, Src(OperandField.B), Src(OperandField.C)]),
-        Row(Opcode.Dmuld, Flow.Next, 3, Overflow, "pair a = b * c", [Dst2, Src2(OperandField.B), Src2(OperandField.C)]),
-        Row(Opcode.Ddiv, Flow.Next, 14, "DivideByZero", "pair a = b / c, floor", [Dst2, Src2(OperandField.B), Src2(OperandField.C)]),
+        Row(Opcode.Dmuld, Flow.Next, 5, Overflow, "pair a = b * c", [Dst2, Src2(OperandField.B), Src2(OperandField.C)]),
+        Row(Opcode.Ddiv, Flow.Next, 20, "DivideByZero", "pair a = b / c, floor", [Dst2, Src2(OperandField.B), Src2(OperandField.C)]),
         Row(Opcode.DmulDiv, Flow.Next, 20, Division, "pair a = b * c / d over the 256-bit product, rounded by m; traps in the order of MULDIV", [Dst2, Src2(OperandField.B), Src2(OperandField.C), Src2(OperandField.D), new(OperandKind.Rounding, OperandField.M)]),
-        Row(Opcode.Dsqrt, Flow.Next, 28, "", "cell a = square root of pair b, floor", [Dst, Src2(OperandField.B)]),
-        Row(Opcode.Dlt, Flow.Next, 1, "", "cell a = b < c ? 1 : 0, unsigned", [Dst, Src2(OperandField.B), Src2(OperandField.C)]),
-        Row(Opcode.Deq, Flow.Next, 1, "", "cell a = b = c ? 1 : 0", [Dst, Src2(OperandField.B), Src2(OperandField.C)]),
+        Row(Opcode.Dsqrt, Flow.Next, 42, "", "cell a = square root of pair b, floor", [Dst, Src2(OperandField.B)]),
+        Row(Opcode.Dlt, Flow.Next, 2, "", "cell a = b < c ? 1 : 0, unsigned", [Dst, Src2(OperandField.B), Src2(OperandField.C)]),
+        Row(Opcode.Deq, Flow.Next, 2, "", "cell a = b = c ? 1 : 0", [Dst, Src2(OperandField.B), Src2(OperandField.C)]),
         Row(Opcode.Dnarrow, Flow.Next, 1, Overflow, "cell a = pair b; traps beyond 2^64-1", [Dst, Src2(OperandField.B)]),
         Row(Opcode.Qeq, Flow.Next, 2, "", "cell a = quad b = quad c ? 1 : 0", [Dst, Src4(OperandField.B), Src4(OperandField.C)]),
 
         // Goldilocks field, p = 2^64 - 2^32 + 1: a cell of kind felt holds a number below p, which the verifier follows
-        Row(Opcode.Fadd, Flow.Next, 1, "", "felt a = b + c modulo p", [Felt, FeltSrc(OperandField.B), FeltSrc(OperandField.C)]),
+        Row(Opcode.Fadd, Flow.Next, 2, "", "felt a = b + c modulo p", [Felt, FeltSrc(OperandField.B), FeltSrc(OperandField.C)]),
         Row(Opcode.Fsub, Flow.Next, 1, "", "felt a = b - c modulo p", [Felt, FeltSrc(OperandField.B), FeltSrc(OperandField.C)]),
-        Row(Opcode.Fmul, Flow.Next, 2, "", "felt a = b * c modulo p", [Felt, FeltSrc(OperandField.B), FeltSrc(OperandField.C)]),
+        Row(Opcode.Fmul, Flow.Next, 3, "", "felt a = b * c modulo p", [Felt, FeltSrc(OperandField.B), FeltSrc(OperandField.C)]),
         Row(Opcode.Fneg, Flow.Next, 1, "", "felt a = -b modulo p", [Felt, FeltSrc(OperandField.B)]),
-        Row(Opcode.Finv, Flow.Next, 150, "DivideByZero", "felt a = 1 / b modulo p", [Felt, FeltSrc(OperandField.B)]),
+        Row(Opcode.Finv, Flow.Next, 190, "DivideByZero", "felt a = 1 / b modulo p", [Felt, FeltSrc(OperandField.B)]),
         Row(Opcode.Fred, Flow.Next, 1, "", "felt a = word b modulo p", [Felt, Src(OperandField.B)]),
         Row(Opcode.Feq, Flow.Next, 1, "", "a = felt b = felt c ? 1 : 0", [Dst, FeltSrc(OperandField.B), FeltSrc(OperandField.C)]),
 
         // memory: address = cell b + imm; a cell beyond 2^32-1 is outside memory
-        Load(Opcode.Ld1, "a = the byte at b + imm"),
-        Load(Opcode.Ld2, "a = the 2 bytes at b + imm, little-endian, 2-aligned"),
-        Load(Opcode.Ld4, "a = the 4 bytes at b + imm, little-endian, 4-aligned"),
-        Load(Opcode.Ld8, "a = the 8 bytes at b + imm, little-endian, 8-aligned"),
+        Load(Opcode.Ld1, 2, "a = the byte at b + imm"),
+        Load(Opcode.Ld2, 2, "a = the 2 bytes at b + imm, little-endian, 2-aligned"),
+        Load(Opcode.Ld4, 6, "a = the 4 bytes at b + imm, little-endian, 4-aligned"),
+        Load(Opcode.Ld8, 6, "a = the 8 bytes at b + imm, little-endian, 8-aligned"),
         Store(Opcode.St1, "the byte at b + imm = a modulo 2^8"),
         Store(Opcode.St2, "the 2 bytes at b + imm = a modulo 2^16, 2-aligned"),
         Store(Opcode.St4, "the 4 bytes at b + imm = a modulo 2^32, 4-aligned"),
         Store(Opcode.St8, "the 8 bytes at b + imm = a, 8-aligned"),
-        Row(Opcode.Ldq, Flow.Next, 5, Memory, "quad a = the 32 bytes at b + imm, word k = bytes 8k..8k+7 little-endian, 8-aligned", [Dst4, Src(OperandField.B), new(OperandKind.Unsigned, OperandField.Imm)]),
+        Row(Opcode.Ldq, Flow.Next, 8, Memory, "quad a = the 32 bytes at b + imm, word k = bytes 8k..8k+7 little-endian, 8-aligned", [Dst4, Src(OperandField.B), new(OperandKind.Unsigned, OperandField.Imm)]),
         Row(Opcode.Stq, Flow.Next, 5, Memory, "the 32 bytes at b + imm = quad a, 8-aligned", [Src4(OperandField.A), Src(OperandField.B), new(OperandKind.Unsigned, OperandField.Imm)]),
-        Row(Opcode.Mcpy, Flow.Next, 8, "MemoryBound", "copy c bytes from address b to address a as if through a buffer", [Src(OperandField.A), Src(OperandField.B), Src(OperandField.C)], "+ per 32 bytes"),
-        Row(Opcode.Mset, Flow.Next, 8, "MemoryBound", "fill c bytes at address a with b modulo 2^8", [Src(OperandField.A), Src(OperandField.B), Src(OperandField.C)], "+ per 32 bytes"),
-        Row(Opcode.Mcmp, Flow.Next, 8, "MemoryBound", "compare d bytes at addresses b and c as unsigned bytes: a = 0 when equal, else 1 or -1 as the first that differs is larger or smaller at b", [Dst, Src(OperandField.B), Src(OperandField.C), Src(OperandField.D)], "+ per 32 bytes"),
-        Row(Opcode.Mgrow, Flow.Next, 8, "Limit", "map b more zeroed pages; a = address of the first of them; traps beyond the entry's pages", [Dst, Src(OperandField.B)], "+ per page"),
+        Row(Opcode.Mcpy, Flow.Next, 4, "MemoryBound", "copy c bytes from address b to address a as if through a buffer", [Src(OperandField.A), Src(OperandField.B), Src(OperandField.C)], "+ per 32 bytes"),
+        Row(Opcode.Mset, Flow.Next, 3, "MemoryBound", "fill c bytes at address a with b modulo 2^8", [Src(OperandField.A), Src(OperandField.B), Src(OperandField.C)], "+ per 32 bytes"),
+        Row(Opcode.Mcmp, Flow.Next, 5, "MemoryBound", "compare d bytes at addresses b and c as unsigned bytes: a = 0 when equal, else 1 or -1 as the first that differs is larger or smaller at b", [Dst, Src(OperandField.B), Src(OperandField.C), Src(OperandField.D)], "+ per 32 bytes"),
+        Row(Opcode.Mgrow, Flow.Next, 4, "Limit", "map b more zeroed pages; a = address of the first of them; traps beyond the entry's pages", [Dst, Src(OperandField.B)], "+ per page"),
 
         // state by slot: bytes beyond a record's length read as zeros
-        Row(Opcode.Sld8, Flow.Next, 6, "", "a = the 8 bytes of the slot's record at off, little-endian", [Dst, Slot(OperandKind.ReadSlot), new(OperandKind.WordOffset, OperandField.High)]),
-        Row(Opcode.Sst8, Flow.Next, 8, "", "the 8 bytes of the slot's record at off = a; creates the record and extends it with zeros when needed", [Slot(OperandKind.WriteSlot), new(OperandKind.WordOffset, OperandField.High), Src(OperandField.A)], "+ new record, + new bytes"),
-        Row(Opcode.Sldq, Flow.Next, 8, "", "quad a = the 32 bytes of the slot's record at off", [Dst4, Slot(OperandKind.ReadSlot), new(OperandKind.QuadOffset, OperandField.High)]),
+        Row(Opcode.Sld8, Flow.Next, 20, "", "a = the 8 bytes of the slot's record at off, little-endian", [Dst, Slot(OperandKind.ReadSlot), new(OperandKind.WordOffset, OperandField.High)]),
+        Row(Opcode.Sst8, Flow.Next, 10, "", "the 8 bytes of the slot's record at off = a; creates the record and extends it with zeros when needed", [Slot(OperandKind.WriteSlot), new(OperandKind.WordOffset, OperandField.High), Src(OperandField.A)], "+ new record, + new bytes"),
+        Row(Opcode.Sldq, Flow.Next, 28, "", "quad a = the 32 bytes of the slot's record at off", [Dst4, Slot(OperandKind.ReadSlot), new(OperandKind.QuadOffset, OperandField.High)]),
         Row(Opcode.Sstq, Flow.Next, 12, "", "the 32 bytes of the slot's record at off = quad a; creates and extends like SST8", [Slot(OperandKind.WriteSlot), new(OperandKind.QuadOffset, OperandField.High), Src4(OperandField.A)], "+ new record, + new bytes"),
-        Row(Opcode.Sldx, Flow.Next, 7, "SlotBound", "a = the 8 bytes at off of the record of slot `array + b`; traps unless b is below the array's length", [Dst, Slot(OperandKind.ReadArray), new(OperandKind.ArrayLength, OperandField.C), Src(OperandField.B), new(OperandKind.WordOffset, OperandField.High)]),
-        Row(Opcode.Sstx, Flow.Next, 9, "SlotBound", "the 8 bytes at off of the record of slot `array + b` = a; traps unless b is below the array's length; creates and extends like SST8", [Slot(OperandKind.WriteArray), new(OperandKind.ArrayLength, OperandField.C), Src(OperandField.B), new(OperandKind.WordOffset, OperandField.High), Src(OperandField.A)], "+ new record, + new bytes"),
-        Row(Opcode.Sacc, Flow.Next, 20, "", "the slot's accumulator += pair b modulo 2^128; creates the record, or extends it to 16 bytes, when needed: whoever declares Add has paid for that, whether it is needed or not, and under a Write access it is charged like SST8", [Slot(OperandKind.AddSlot), new(OperandKind.AccumulatorOffset, OperandField.High), Src2(OperandField.B)], "+ new record, + new bytes (Write)"),
-        Row(Opcode.Snew, Flow.Next, 20, "Schema", "create the slot's record with `length` zero bytes; traps when it exists", [Slot(OperandKind.WriteSlot), new(OperandKind.RecordLength, OperandField.High)], "+ new record, + new bytes"),
-        Row(Opcode.Sdel, Flow.Next, 20, "Schema", "delete the slot's record; traps when there is none", [Slot(OperandKind.WriteSlot)]),
-        Row(Opcode.Sexist, Flow.Next, 2, "", "a = the slot's record exists ? 1 : 0", [Dst, Slot(OperandKind.ReadSlot)]),
-        Row(Opcode.Scpy, Flow.Next, 12, "MemoryBound, SlotBound", "copy c bytes between memory at address a and the record at offset b; direction 0 to memory, 1 to the record", [Src(OperandField.A), Src(OperandField.B), Src(OperandField.C), Slot(OperandKind.CopySlot), new(OperandKind.Direction, OperandField.High)], "+ per 32 bytes, + new record, + new bytes"),
-        Row(Opcode.Skey, Flow.Next, 2, "", "quad a = the slot's local key", [Dst4, Slot(OperandKind.AnySlot)]),
-        Row(Opcode.Slen, Flow.Next, 2, "", "a = length of the slot's record, 0 when there is none", [Dst, Slot(OperandKind.ReadSlot)]),
-        Row(Opcode.Sown, Flow.Next, 2, "", "quad a = id of the program that owns the slot's key", [Dst4, Slot(OperandKind.AnySlot)]),
+        Row(Opcode.Sldx, Flow.Next, 14, "SlotBound", "a = the 8 bytes at off of the record of slot `array + b`; traps unless b is below the array's length", [Dst, Slot(OperandKind.ReadArray), new(OperandKind.ArrayLength, OperandField.C), Src(OperandField.B), new(OperandKind.WordOffset, OperandField.High)]),
+        Row(Opcode.Sstx, Flow.Next, 12, "SlotBound", "the 8 bytes at off of the record of slot `array + b` = a; traps unless b is below the array's length; creates and extends like SST8", [Slot(OperandKind.WriteArray), new(OperandKind.ArrayLength, OperandField.C), Src(OperandField.B), new(OperandKind.WordOffset, OperandField.High), Src(OperandField.A)], "+ new record, + new bytes"),
+        Row(Opcode.Sacc, Flow.Next, 4, "", "the slot's accumulator += pair b modulo 2^128; creates the record, or extends it to 16 bytes, when needed: whoever declares Add has paid for that, whether it is needed or not, and under a Write access it is charged like SST8", [Slot(OperandKind.AddSlot), new(OperandKind.AccumulatorOffset, OperandField.High), Src2(OperandField.B)], "+ new record, + new bytes (Write)"),
+        Row(Opcode.Snew, Flow.Next, 16, "Schema", "create the slot's record with `length` zero bytes; traps when it exists", [Slot(OperandKind.WriteSlot), new(OperandKind.RecordLength, OperandField.High)], "+ new record, + new bytes"),
+        Row(Opcode.Sdel, Flow.Next, 16, "Schema", "delete the slot's record; traps when there is none", [Slot(OperandKind.WriteSlot)]),
+        Row(Opcode.Sexist, Flow.Next, 1, "", "a = the slot's record exists ? 1 : 0", [Dst, Slot(OperandKind.ReadSlot)]),
+        Row(Opcode.Scpy, Flow.Next, 30, "MemoryBound, SlotBound", "copy c bytes between memory at address a and the record at offset b; direction 0 to memory, 1 to the record", [Src(OperandField.A), Src(OperandField.B), Src(OperandField.C), Slot(OperandKind.CopySlot), new(OperandKind.Direction, OperandField.High)], "+ per 32 bytes, + new record, + new bytes"),
+        Row(Opcode.Skey, Flow.Next, 3, "", "quad a = the slot's local key", [Dst4, Slot(OperandKind.AnySlot)]),
+        Row(Opcode.Slen, Flow.Next, 1, "", "a = length of the slot's record, 0 when there is none", [Dst, Slot(OperandKind.ReadSlot)]),
+        Row(Opcode.Sown, Flow.Next, 3, "", "quad a = id of the program that owns the slot's key", [Dst4, Slot(OperandKind.AnySlot)]),
 
         // context, arguments, output
         Row(Opcode.Ctx, Flow.Next, 2, "", "a = a number of the context: 0 height, 1 time ms, 2 base fee, 3 fork, 4 slots, 5 argument bytes, 6 signers", [Dst, new(OperandKind.Context, OperandField.Imm)]),
         Row(Opcode.Caller, Flow.Next, 2, "", "quad a = the payer's public key; in a program called by another, the id of that program", [Dst4]),
         Row(Opcode.Self, Flow.Next, 2, "", "quad a = id of the running program", [Dst4]),
         Row(Opcode.Signer, Flow.Next, 2, "BadArgument", "quad a = public key of signer i, the payer is 0", [Dst4, new(OperandKind.Unsigned, OperandField.Imm)]),
-        Row(Opcode.Arg, Flow.Next, 2, "BadArgument", "a = the 8 argument bytes at off, little-endian", [Dst, new(OperandKind.Unsigned, OperandField.Imm)]),
-        Row(Opcode.Argq, Flow.Next, 3, "BadArgument", "quad a = the 32 argument bytes at off", [Dst4, new(OperandKind.Unsigned, OperandField.Imm)]),
-        Row(Opcode.Argcpy, Flow.Next, 8, "BadArgument, MemoryBound", "copy c argument bytes from offset b to address a", [Src(OperandField.A), Src(OperandField.B), Src(OperandField.C)], "+ per 32 bytes"),
+        Row(Opcode.Arg, Flow.Next, 3, "BadArgument", "a = the 8 argument bytes at off, little-endian", [Dst, new(OperandKind.Unsigned, OperandField.Imm)]),
+        Row(Opcode.Argq, Flow.Next, 4, "BadArgument", "quad a = the 32 argument bytes at off", [Dst4, new(OperandKind.Unsigned, OperandField.Imm)]),
+        Row(Opcode.Argcpy, Flow.Next, 5, "BadArgument, MemoryBound", "copy c argument bytes from offset b to address a", [Src(OperandField.A), Src(OperandField.B), Src(OperandField.C)], "+ per 32 bytes"),
         Row(Opcode.Chain, Flow.Next, 2, "", "quad a = the chain id", [Dst4]),
-        Row(Opcode.Emit, Flow.Next, 40, "Limit, MemoryBound", "append an event of schema imm with the b bytes at address a", [new(OperandKind.Unsigned, OperandField.Imm), Src(OperandField.A), Src(OperandField.B)], "+ per 32 bytes"),
-        Row(Opcode.Retd, Flow.Next, 16, "Limit, MemoryBound", "the return data are the b bytes at address a; the last RETD counts", [Src(OperandField.A), Src(OperandField.B)], "+ per 32 bytes"),
+        Row(Opcode.Emit, Flow.Next, 6, "Limit, MemoryBound", "append an event of schema imm with the b bytes at address a", [new(OperandKind.Unsigned, OperandField.Imm), Src(OperandField.A), Src(OperandField.B)], "+ per 32 bytes"),
+        Row(Opcode.Retd, Flow.Next, 4, "Limit, MemoryBound", "the return data are the b bytes at address a; the last RETD counts", [Src(OperandField.A), Src(OperandField.B)], "+ per 32 bytes"),
 
         // hashes
-        Row(Opcode.Keccak, Flow.Next, 150, "MemoryBound", "quad a = Keccak-256 of the c bytes at address b", [Dst4, Src(OperandField.B), Src(OperandField.C)], HashPrice),
-        Row(Opcode.Sha256, Flow.Next, 120, "MemoryBound", "quad a = SHA-256 of the c bytes at address b", [Dst4, Src(OperandField.B), Src(OperandField.C)], HashPrice),
+        Row(Opcode.Keccak, Flow.Next, 220, "MemoryBound", "quad a = Keccak-256 of the c bytes at address b", [Dst4, Src(OperandField.B), Src(OperandField.C)], HashPrice),
+        Row(Opcode.Sha256, Flow.Next, 45, "MemoryBound", "quad a = SHA-256 of the c bytes at address b", [Dst4, Src(OperandField.B), Src(OperandField.C)], HashPrice),
         Row(Opcode.Blake3, Flow.Next, 100, "MemoryBound", "quad a = BLAKE3 of the c bytes at address b", [Dst4, Src(OperandField.B), Src(OperandField.C)], HashPrice),
 
-        Row(Opcode.Pos2, Flow.Next, 500, "", "felt quad a = Poseidon2 compression of the felt quads b and c: the first four elements of the permutation of both", [new(OperandKind.DestFeltQuad, OperandField.A), new(OperandKind.SourceFeltQuad, OperandField.B), new(OperandKind.SourceFeltQuad, OperandField.C)]),
-        Row(Opcode.Pos2p, Flow.Next, 500, "", "Poseidon2 permutation of width 8 of the felts a..a+7, in place", [new(OperandKind.UpdateFelts, OperandField.A)]),
-        Row(Opcode.Edver, Flow.Next, 18_000, "MemoryBound", "a = the 128 bytes at address b, public key (32) | signature (64) | message (32), are a valid Ed25519 signature under ZIP-215 ? 1 : 0", [Dst, Src(OperandField.B)]),
+        Row(Opcode.Pos2, Flow.Next, 750, "", "felt quad a = Poseidon2 compression of the felt quads b and c: the first four elements of the permutation of both", [new(OperandKind.DestFeltQuad, OperandField.A), new(OperandKind.SourceFeltQuad, OperandField.B), new(OperandKind.SourceFeltQuad, OperandField.C)]),
+        Row(Opcode.Pos2p, Flow.Next, 750, "", "Poseidon2 permutation of width 8 of the felts a..a+7, in place", [new(OperandKind.UpdateFelts, OperandField.A)]),
+        Row(Opcode.Edver, Flow.Next, 25_000, "MemoryBound", "a = the 128 bytes at address b, public key (32) | signature (64) | message (32), are a valid Ed25519 signature under ZIP-215 ? 1 : 0", [Dst, Src(OperandField.B)]),
 
         // misc
         Row(Opcode.Stale, Flow.Next, 1, "Stale", "trap unless a = b: a witnessed argument no longer matches", [Src(OperandField.A), Src(OperandField.B)]),
@@ -330,11 +330,11 @@ public static class OpcodeTable
     private static OpcodeInfo Immediate(Opcode opcode, string traps, string law) =>
         Row(opcode, Flow.Next, 1, traps, law, [Dst, Src(OperandField.B), new(OperandKind.Unsigned, OperandField.Imm)]);
 
-    private static OpcodeInfo Load(Opcode opcode, string law) =>
-        Row(opcode, Flow.Next, 3, Memory, law, [Dst, Src(OperandField.B), new(OperandKind.Unsigned, OperandField.Imm)]);
+    private static OpcodeInfo Load(Opcode opcode, uint gas, string law) =>
+        Row(opcode, Flow.Next, gas, Memory, law, [Dst, Src(OperandField.B), new(OperandKind.Unsigned, OperandField.Imm)]);
 
     private static OpcodeInfo Store(Opcode opcode, string law) =>
-        Row(opcode, Flow.Next, 3, Memory, law, [Src(OperandField.A), Src(OperandField.B), new(OperandKind.Unsigned, OperandField.Imm)]);
+        Row(opcode, Flow.Next, 2, Memory, law, [Src(OperandField.A), Src(OperandField.B), new(OperandKind.Unsigned, OperandField.Imm)]);
 
     private static OpcodeInfo?[] IndexByByte()
     {

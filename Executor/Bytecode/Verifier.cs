@@ -15,7 +15,6 @@ using System;
 using System.Diagnostics.CodeAnalysis;
 using ParallelVm.AccessLists;
 using ParallelVm.Executor.Bytecode;
-using ParallelVm.Executor.Stack;
 using ParallelVm.Primitives;
 
 namespace ParallelVm.Executor;
@@ -24,7 +23,7 @@ namespace ParallelVm.Executor;
 public static class Verifier
 {
     /// <summary>Decodes and verifies a container; never throws on its bytes.</summary>
-    /// <param name="container">Canonical container bytes, or those of a stack program, which is lowered first.</param>
+    /// <param name="container">Canonical container bytes.</param>
     /// <param name="limits">What the network allows.</param>
     /// <param name="program">The program in the form that engines run.</param>
     public static bool TryVerify(
@@ -43,17 +42,6 @@ public static class Verifier
         ArgumentNullException.ThrowIfNull(limits);
         ArgumentNullException.ThrowIfNull(rules);
         program = null;
-        ReadOnlySpan<byte> source = container;
-        if (StackCode.IsStack(container))
-        {
-            if (!StackLowering.TryLower(container, out byte[] lowered, out refusal))
-            {
-                return false;
-            }
-
-            container = lowered;
-        }
-
         if (!Container.TryDecode(container, out Container decoded, out refusal))
         {
             return false;
@@ -98,7 +86,7 @@ public static class Verifier
             return false;
         }
 
-        program = new VerifiedProgram(decoded, facts, Blake3.Hash(container), Blake3.Hash(source));
+        program = new VerifiedProgram(decoded, facts, Blake3.Hash(container));
         return true;
     }
 

@@ -1,5 +1,5 @@
 // Prices that are not in an opcode's row: what a transaction pays before its first instruction, and the variable charges
-// of instructions, taken before they do the work. One gas is one simple instruction of the interpreter.
+// of instructions, taken before they do the work. One gas is one simple instruction of the interpreter, and 2 ns of its time (docs/gas.md).
 //
 // Declaring a key is paid whether it is used or not: it costs the others their parallelism and the node a read.
 //
@@ -47,23 +47,27 @@ public sealed record GasPrices
     /// <summary>Every 32 bytes copied, filled or compared.</summary>
     public ulong CopyWord { get; init; } = 2;
 
-    /// <summary>Every 32 bytes of events and return data.</summary>
+    /// <summary>Every 32 bytes of events and return data: copied like any others, hashed into the receipt and kept.</summary>
     public ulong OutputWord { get; init; } = 8;
 
     /// <summary>Every 32 bytes hashed by KECCAK.</summary>
-    public ulong KeccakWord { get; init; } = 32;
+    public ulong KeccakWord { get; init; } = 48;
 
     /// <summary>Every 32 bytes hashed by SHA256.</summary>
-    public ulong Sha256Word { get; init; } = 48;
+    public ulong Sha256Word { get; init; } = 16;
 
     /// <summary>Every 32 bytes hashed by BLAKE3.</summary>
-    public ulong Blake3Word { get; init; } = 24;
+    public ulong Blake3Word { get; init; } = 32;
 
     /// <summary>Every 8 frame cells of a called function.</summary>
     public ulong CallCells { get; init; } = 1;
 
     /// <summary>Every slot handed to a called program.</summary>
-    public ulong CallSlot { get; init; } = 10;
+    public ulong CallSlot { get; init; } = 3;
+
+    /// <summary>These prices without what is paid for keeping: records that come into being or grow, output beyond its copying. What is
+    /// left pays for time, and is what calibration measures time against.</summary>
+    public GasPrices ForTime => this with { NewRecord = 0, NewByte = 0, OutputWord = CopyWord };
 
     /// <summary>What a transaction pays before its first instruction.</summary>
     /// <param name="transactionBytes">Its length on the wire.</param>

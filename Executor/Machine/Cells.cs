@@ -30,6 +30,7 @@ internal static unsafe class Cells
 
     public static void SetQuad(ulong* cell, ReadOnlySpan<byte> bytes)
     {
+        bytes = bytes[..32];
         for (int i = 0; i < 4; i++)
         {
             cell[i] = BinaryPrimitives.ReadUInt64LittleEndian(bytes[(8 * i)..]);

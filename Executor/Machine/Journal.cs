@@ -32,6 +32,7 @@ internal sealed class Journal
     private PendingAdd[] _adds = new PendingAdd[16];
     private int _addCount;
     private uint[] _savedIn = new uint[64];
+    private (uint Run, int Add)[] _addOf = new (uint, int)[64];             // by access: where its sum is, in the run that says so
     private uint _run;
 
     /// <summary>One entry per access that was added to.</summary>
@@ -43,6 +44,7 @@ internal sealed class Journal
         if (_savedIn.Length < accesses)
         {
             Array.Resize(ref _savedIn, accesses);
+            Array.Resize(ref _addOf, accesses);
         }
 
         _imageCount = 0;
@@ -51,6 +53,7 @@ internal sealed class Journal
         if (++_run == 0)
         {
             Array.Clear(_savedIn);
+            Array.Clear(_addOf);
             _run = 1;
         }
     }
@@ -84,13 +87,12 @@ internal sealed class Journal
     /// <summary>Adds to a key that is declared Add.</summary>
     public void Add(int access, UInt128 amount)
     {
-        for (int i = 0; i < _addCount; i++)
+        ref (uint Run, int Add) known = ref _addOf[access];
+        if (known.Run == _run)
         {
-            if (_adds[i].AccessIndex == access)
-            {
-                _adds[i] = new PendingAdd(access, unchecked(_adds[i].Amount + amount));
-                return;
-            }
+            ref PendingAdd add = ref _adds[known.Add];
+            add = new PendingAdd(access, unchecked(add.Amount + amount));
+            return;
         }
 
         if (_addCount == _adds.Length)
@@ -98,6 +100,7 @@ internal sealed class Journal
             Array.Resize(ref _adds, _adds.Length * 2);
         }
 
+        known = (_run, _addCount);
         _adds[_addCount++] = new PendingAdd(access, amount);
     }
 

@@ -19,6 +19,13 @@ internal static unsafe partial class Operations
     {
         Record record = machine.Active.Records[Low(w)];
         ulong* cell = f + A(w);
+        ReadOnlySpan<byte> value = record.Value;
+        if (High(w) + 32 <= value.Length)
+        {
+            Cells.SetQuad(cell, value[High(w)..]);
+            return TrapCode.None;
+        }
+
         for (int i = 0; i < 4; i++)
         {
             cell[i] = ReadWord(record, High(w) + (8 * i));

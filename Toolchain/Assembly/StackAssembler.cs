@@ -1,4 +1,4 @@
-// Turns a text into a stack program (Executor/Stack/StackCode.cs says what it means). One line is one label, directive or instruction.
+// Turns a text into a stack program (Stack/StackCode.cs says what it means). One line is one label, directive or instruction.
 //
 //   ; comment
 //   .data hex "00ff" | text "ASCII"             read-only bytes from 0x1000 on, line after line
@@ -18,8 +18,8 @@
 using System;
 using System.Collections.Generic;
 using ParallelVm.AccessLists;
-using ParallelVm.Executor.Stack;
 using ParallelVm.Primitives;
+using ParallelVm.Toolchain.Stack;
 
 namespace ParallelVm.Toolchain;
 

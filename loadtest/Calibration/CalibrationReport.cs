@@ -10,14 +10,16 @@ using ParallelVm.Loadtest.Reports;
 namespace ParallelVm.Loadtest.Calibration;
 
 /// <summary>One opcode.</summary>
-/// <param name="Gas">Gas of an instruction in its worst program, variable charges included.</param>
+/// <param name="Gas">Gas for time of an instruction in its worst program, variable charges included.</param>
 /// <param name="WorstNs">Time of an instruction there.</param>
 /// <param name="FittedNs">Its share of mixed programs, by least squares; null when no mix held it.</param>
 /// <param name="MgasPerSecond">Of a block full of it.</param>
 /// <param name="Share">Of the time that its gas stands for at the target; the law is [0.5, 1].</param>
-/// <param name="Verdict">ok, tooCheap, dear (below half of its time), or least (below half, and 1 gas is the least there is).</param>
+/// <param name="Verdict">ok, tooCheap, or dear (below half of its time).</param>
+/// <param name="Where">near: in a loop, everything in the first cache; else the kind of <see cref="ReachProbe"/> that was slower.</param>
+/// <param name="WorstBody">The operands found near.</param>
 internal sealed record OpcodeCost(
-    string Opcode, double Gas, double WorstNs, double? FittedNs, double MgasPerSecond, double Share, string Verdict, string WorstBody);
+    string Opcode, double Gas, double WorstNs, double? FittedNs, double MgasPerSecond, double Share, string Verdict, string Where, string WorstBody);
 
 /// <summary>A whole program, against the sum of its instructions' fitted times.</summary>
 internal sealed record ContractCost(string Name, ulong Gas, double Ns, double FittedNs, double MgasPerSecond);
@@ -46,19 +48,22 @@ internal sealed record CalibrationReport(
         Line($"");
         Line($"Made by `loadtest calibrate`. Interpreter, one thread, {Environment.Cpu}, {Environment.Dotnet}, commit {Environment.Commit}.");
         Line($"");
-        Line($"Target: {TargetMgasPerSecond} Mgas/s. `share` is the time of a block full of one opcode, on the worst operands found, over the time that its gas stands for");
-        Line($"at the target; above 1 the opcode is too cheap. Below 0.5 it is `dear`: what costs more than time (state that grows, output that is kept,");
-        Line($"divisions and hashes that other machines do slower, memory that is in no cache, calls that compiled code pays for) belongs there; or it is charged 1 gas, the `least`. Floor: **{FloorMgasPerSecond:F0} Mgas/s** ({FloorOpcode}).");
+        Line($"Target: {TargetMgasPerSecond} Mgas/s, so that one gas stands for {1_000 / TargetMgasPerSecond:F0} ns. `share` is the time of a block full of one opcode, on the worst operands found,");
+        Line($"over the time that its gas stands for; the law is 0.5 to 1: above 1 an opcode is too cheap, below 0.5 it is `dear`. Only gas that pays for time counts here: what a");
+        Line($"record pays for coming into being or growing, and output for being kept, comes on top. `where` says what was slowest: `near`, a loop in the first cache; `chase`,");
+        Line($"every load giving the address of the next over 1 MiB; `walk`, stores all over that; `cold`, records that no cache holds; `map`, pages one by one.");
+        Line($"");
+        Line($"Floor: **{FloorMgasPerSecond:F0} Mgas/s** ({FloorOpcode}).");
         Line($"");
         Line($"`fitted` is the opcode's share of {Mixes} random mixes of 5 to 20 opcodes by non-negative least squares. Relative error of a mix's predicted time:");
         Line($"median {ResidualMedian:P1}, 90th percentile {ResidualP90:P1}, most {ResidualMax:P1}.");
         Line($"");
-        Line($"| opcode | gas | worst ns | fitted ns | Mgas/s | share | |");
-        Line($"|---|---|---|---|---|---|---|");
+        Line($"| opcode | gas | worst ns | where | fitted ns | Mgas/s | share | |");
+        Line($"|---|---|---|---|---|---|---|---|");
         foreach (OpcodeCost row in Opcodes)
         {
             string fitted = row.FittedNs is double ns ? ns.ToString("F2", CultureInfo.InvariantCulture) : "";
-            Line($"| {row.Opcode} | {row.Gas:F1} | {row.WorstNs:F2} | {fitted} | {row.MgasPerSecond:F0} | {row.Share:F2} | {(row.Verdict == "ok" ? "" : row.Verdict)} |");
+            Line($"| {row.Opcode} | {row.Gas:F1} | {row.WorstNs:F2} | {row.Where} | {fitted} | {row.MgasPerSecond:F0} | {row.Share:F2} | {(row.Verdict == "ok" ? "" : row.Verdict)} |");
         }
 
         Line($"");

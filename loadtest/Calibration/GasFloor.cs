@@ -1,5 +1,5 @@
 // The slowest gas there is: of all blocks full of one opcode, on the worst operands found, the one that runs at the fewest
-// Mgas/s. What a block may hold is bounded by it: gas limit / floor is the longest that a block can take.
+// Mgas/s, near the caches or far from them. What a block may hold is bounded by it: gas limit / floor is the longest that a block can take.
 //
 // Threading: the caller's thread.   Cost: the search once, then some milliseconds per opcode and measurement.
 
@@ -14,15 +14,22 @@ internal sealed class GasFloor
     private const int Runs = 9;
 
     private List<WorstCase>? _cases;
+    private List<ReachProbe>? _reaches;
 
     /// <summary>Mgas/s of the slowest.</summary>
     public double Measure()
     {
         _cases ??= OpcodeSearch.All(Seed, static _ => { });
+        _reaches ??= ReachProbe.All();
         double floor = double.MaxValue;
         foreach (WorstCase worst in _cases)
         {
             floor = double.Min(floor, worst.Program.Gas * 1_000 / worst.Program.Time(Runs));
+        }
+
+        foreach (ReachProbe reach in _reaches)
+        {
+            floor = double.Min(floor, reach.Gas * 1_000 / reach.Time(Runs));
         }
 
         return floor;

@@ -10,6 +10,7 @@ using System;
 using System.Collections.Generic;
 using ParallelVm.Executor.Bytecode;
 using ParallelVm.Primitives;
+using ParallelVm.Primitives.State;
 
 namespace ParallelVm.Loadtest.Calibration;
 
@@ -96,7 +97,7 @@ internal static class OpcodeSearch
         return info.Opcode switch
         {
             Opcode.Snew => [drawn, new ProbeInstruction(Opcode.Sdel, [1])],
-            Opcode.Sdel => [new ProbeInstruction(Opcode.Snew, [1, (ulong)random.Next(4097)]), new ProbeInstruction(Opcode.Sdel, [1])],
+            Opcode.Sdel => [new ProbeInstruction(Opcode.Snew, [1, StateLimits.MaxRecordBytes]), new ProbeInstruction(Opcode.Sdel, [1])],
             Opcode.Stale => [new ProbeInstruction(Opcode.Stale, [values[0], values[0]])],
             _ => [drawn],
         };
@@ -118,7 +119,7 @@ internal static class OpcodeSearch
         OperandKind.ReadArray or OperandKind.WriteArray => 4,
         OperandKind.ArrayLength => 2,
         OperandKind.WordOffset or OperandKind.QuadOffset => 8UL * (ulong)random.Next(500),
-        OperandKind.RecordLength => (ulong)random.Next(4097),
+        OperandKind.RecordLength => StateLimits.MaxRecordBytes,       // filled with zeros
         OperandKind.Context => (ulong)random.Next((int)ContextId.SignerCount + 1),
         OperandKind.Function => 1,
         OperandKind.Window => 120,

@@ -31,6 +31,9 @@ internal sealed class ProbeProgram
     /// <summary>Bodies in the loop.</summary>
     public const int Copies = 64;
 
+    /// <summary>Fork 0 at the prices that pay for time.</summary>
+    public static readonly ForkSchedule Forks = new(ForkRules.First(OpcodeTable.All, GasPrices.Launch.ForTime));
+
     private const uint Selector = 1;
     private const uint FirstFelt = 8;
     private const uint EndFelt = 40;
@@ -242,7 +245,7 @@ internal sealed class ProbeProgram
 
         PublicKey payer = new(new Bytes32(1, 0, 0, 1));
         _message = Message.ForCall(new StateHashing(default), new TxId(Bytes32.Zero), Self, program, Selector, _arguments, slots, payer, 1UL << 40);
-        _block = new BlockContext(new Height(1), 1, default, 0, 0) { Programs = programs };
+        _block = new BlockContext(new Height(1), 1, default, 0, 0) { Programs = programs, Forks = Forks };
         for (int slot = 0; slot < slots.Length; slot++)
         {
             Record record = new();
@@ -295,7 +298,8 @@ internal sealed class ProbeProgram
         _ => (0, false, false),
     };
 
-    private static ulong Word(Opcode opcode, params ReadOnlySpan<uint> values)
+    /// <summary>An instruction's word: its operands in the order of its row.</summary>
+    public static ulong Word(Opcode opcode, params ReadOnlySpan<uint> values)
     {
         OpcodeInfo info = OpcodeTable.Get(opcode);
         ulong word = (byte)opcode;

@@ -4,7 +4,7 @@ using System.Text;
 using ParallelVm.AccessLists;
 using ParallelVm.Engine;
 using ParallelVm.Executor;
-using ParallelVm.Executor.Stack;
+using ParallelVm.Toolchain.Stack;
 using ParallelVm.Primitives;
 using ParallelVm.Primitives.State;
 using ParallelVm.Toolchain;
@@ -147,7 +147,8 @@ public class DeployTests
     public void A_stack_program_is_deployed_and_called_like_any_other()
     {
         using Kit kit = new();
-        Deployed(kit, StackProgram(0));
+        Assert.True(StackLowering.TryLower(StackProgram(), out byte[] lowered, out Refusal refusal), refusal.ToString());
+        Deployed(kit, lowered);
         kit.Submit(Call(kit));
         kit.BuildAndAccept();
         Assert.Equal(5, Counter(kit));
@@ -174,7 +175,7 @@ public class DeployTests
         ["a length beyond all"] = Traps(TrapCode.BadArgument, kit => Edited(kit, SystemEntry.Deploy, a => a.AsSpan(64, 4).Fill(0xff))),
         ["an id of somebody else"] = Traps(TrapCode.UndeclaredAccess, kit => SystemCalls.Deploy(Priced(kit), Authority.PublicKey, Salt, default, PublishedStepper(kit))),
         ["a deployment for too little gas"] = Traps(TrapCode.OutOfGas, kit => With(DeployOf(kit, Stepper(5)), b => b.GasLimit = 25_000)),
-        ["too little gas to lower"] = Traps(TrapCode.OutOfGas, kit => With(DeployOf(kit, StackProgram(5_000)), b => b.GasLimit = 300_000)),
+        ["a stack program that nobody lowered"] = Reverts(SystemError.CodeRefused, kit => DeployOf(kit, StackProgram())),
         ["too little gas to compile"] = Traps(TrapCode.OutOfGas, kit => With(DeployOf(kit, Stepper(5)), b => b.GasLimit = 90_000)),
         ["no new authority"] = Traps(TrapCode.BadArgument, kit => SystemCalls.SetAuthority(Priced(kit), Program, default)),
         ["freeze of nothing"] = Traps(TrapCode.BadArgument, kit => Priced(kit).Call(ProgramId.System, (uint)SystemEntry.Freeze, [])),
@@ -451,9 +452,8 @@ public class DeployTests
     }
 
     // what Stepper(5) is, for the stack: SLOAD, PUSH1 5, ADD, SSTORE, PUSH1 0, SSTORE, HALT
-    private static byte[] StackProgram(int padding) => new StackCode
+    private static byte[] StackProgram() => new StackCode
     {
-        Data = new byte[padding],
         Entries =
         [
             new StackEntry(CounterCalls.IncrementSelector, 0, [AccessMode.Write], [0x40, 0, 0, 0, 0x61, 5, 0x01, 0x41, 0, 0, 0, 0x61, 0, 0x41, 0, 8, 0, 0x00]),

@@ -22,7 +22,7 @@ public sealed class ParanoiaTests
             Functions = [new FunctionHeader(cells, 0, 0, (ushort)code.Length)],
             Entries = [new ContainerEntry(1, 0, 4, slots)],
         };
-        return new VerifiedProgram(container, [new FunctionFacts()], Bytes32.Zero, Bytes32.Zero);
+        return new VerifiedProgram(container, [new FunctionFacts()], Bytes32.Zero);
     }
 
     [Fact]

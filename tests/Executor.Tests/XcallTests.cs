@@ -73,7 +73,12 @@ public sealed class XcallTests
         Assert.Equal(Executor.Halt.Success, outcome.Halt);
         Assert.Equal((42UL, 6UL), (Word(bench.Records[0]), Word(bench.Records[2])));
         GasPrices prices = GasPrices.Launch;
-        ulong rows = 1 + 1 + 250 + 8 + 0 + 8 + 1 + 2;                       // both bodies' rows
+        ulong rows = 0;
+        foreach (Opcode opcode in new[] { Opcode.Ldi, Opcode.Ldi, Opcode.Xcall, Opcode.Sst8, Opcode.Halt, Opcode.Sst8, Opcode.Add, Opcode.Ret })
+        {
+            rows += OpcodeTable.Get(opcode).Gas;                            // both bodies
+        }
+
         Assert.Equal(100 + rows + (2 * prices.CallSlot) + (2 * (prices.NewRecord + (8 * prices.NewByte))), outcome.GasUsed);
     }
 
@@ -269,7 +274,7 @@ public sealed class XcallTests
 
         Outcome outcome = bench.Interpreter.Run(bench.Message(programs[Home]), bench.Records, Bench.Block with { Programs = programs });
         Assert.Equal((ushort)expected, outcome.Code);
-        Assert.Equal(100UL + ((ulong)(length - 1) * 250) + (expected == TrapCode.None ? 1UL : 0), outcome.GasUsed);
+        Assert.Equal(100UL + ((ulong)(length - 1) * OpcodeTable.Get(Opcode.Xcall).Gas) + (expected == TrapCode.None ? 1UL : 0), outcome.GasUsed);
     }
 
     [Fact]

@@ -1,4 +1,5 @@
-// A stack program becomes a register program, once, when it is deployed. Deterministic: every node makes the same bytes.
+// A stack program becomes a register program, once, before it is deployed. Deterministic: from a source anyone makes the bytes that the
+// chain holds, and so sees that they are its own.
 //
 //   1  instructions   every byte belongs to one; jumps go to the first byte of one
 //   2  heights        one pass finds the stack's height at every instruction; two ways with different heights, an underflow, more than
@@ -6,7 +7,7 @@
 //   3  words          per block, values are followed instead of moved (StackBlock); at leaders the value at height h is in cell h.
 //                     A target of a jump back begins with LOOP, live = height. An entry is a function; its pages are mapped first
 //
-// What the result means is not trusted: it goes through the verifier like any register program, which also refuses loops that are not
+// Nobody has to trust the result: it goes through the verifier like any register program, which also refuses loops that are not
 // natural. A trap's place in a receipt is that of the register form.
 //
 // Cost: O(bytes x height), at most 112.   Threading: pure.   Source: ADR 0006.
@@ -17,7 +18,7 @@ using System.Collections.Generic;
 using ParallelVm.Executor.Bytecode;
 using ParallelVm.Primitives;
 
-namespace ParallelVm.Executor.Stack;
+namespace ParallelVm.Toolchain.Stack;
 
 /// <summary>From the stack dialect to register form.</summary>
 public static class StackLowering

@@ -12,7 +12,7 @@ using System;
 using System.Collections.Generic;
 using ParallelVm.Executor.Bytecode;
 
-namespace ParallelVm.Executor.Stack;
+namespace ParallelVm.Toolchain.Stack;
 
 internal sealed class StackBlock(List<ulong> words, Func<ulong, uint> constants)
 {

@@ -1,5 +1,5 @@
-// The stack dialect on the wire: programs written for a stack machine. They are lowered to register form when they are deployed
-// (StackLowering); what is verified, metered and executed is the register form alone.
+// The stack dialect: programs written for a stack machine. Who deploys one lowers it first (StackLowering); what is published, verified,
+// stored, metered and executed is the register form alone, and no node knows this format.
 //
 //   magic "PVS1" | format version u16 = 1 | fork u16 | data length u16 | data | entry count u8 | entries, ascending by selector
 //   entry: selector u32 | pages u16 | slots u8 | slots x mode u8 | code length u16 | code
@@ -24,7 +24,7 @@ using ParallelVm.AccessLists;
 using ParallelVm.Executor.Bytecode;
 using ParallelVm.Primitives;
 
-namespace ParallelVm.Executor.Stack;
+namespace ParallelVm.Toolchain.Stack;
 
 #pragma warning disable CS1591 // the header says what they do
 /// <summary>Opcodes of the stack dialect; PUSH, DUP and SWAP count up from the first of their kind.</summary>

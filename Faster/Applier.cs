@@ -174,9 +174,9 @@ internal sealed class Applier : IDisposable
     /// <summary>Reads every record of the table again. Only after <see cref="Drain"/>.</summary>
     /// <returns>How many there are.</returns>
     /// <exception cref="StateStoreException">They do not give the root (711).</exception>
-    public long CheckTable(StateRoot root)
+    public long CheckTable(StateRoot root, long records)
     {
-        MerkleTree tree = Checkpoints.Rebuild(_table, _options, jobs: null);
+        MerkleTree tree = TableRebuild.TreeOf(_table, _options.Hashing, records, jobs: null);
         StateRoot found = _options.Hashing.Root(tree.Hash);
         return found == root
             ? tree.Count

@@ -34,7 +34,7 @@ public sealed partial class StateStore
             parent = record!.Value.BlockId;
         }
 
-        long records = _applier.CheckTable(_base.Root);
+        long records = _applier.CheckTable(_base.Root, Records);
         int generations = _checkpoints.CheckFiles();
         long undos = 0;
         for (Height? at = _history.Newest; at is { } height && OldestState is { } oldest && height.CompareTo(oldest) > 0; undos++)

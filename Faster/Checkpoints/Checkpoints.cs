@@ -6,8 +6,8 @@
 //
 // Taking one:   FASTER checkpoint -> sync its files and folders -> lengths and checksums of what is on disk
 //               -> manifest (atomic) -> delete what no kept manifest names
-// Coming back:  checksums -> recover by explicit token -> scan every record, check that it stands under its own key,
-//               read it the way the store will -> rebuild the tree -> the root must be the manifest's
+// Coming back:  checksums -> recover by explicit token -> rebuild the tree from the records (TableRebuild)
+//               -> the root must be the manifest's
 //
 // So a checkpoint that recovers is right to the last byte, and one that is not is left, with a sentence in the notes,
 // for the generation before it. Nothing is repaired.
@@ -130,7 +130,7 @@ internal sealed class Checkpoints
             if (problem is null)
             {
                 table = StateTable.Recover(_files, folder, manifest.Shape, _bucketSalt, manifest.Tokens, _queue, _checksums);
-                tree = Rebuild(table, _options, _options.Jobs);
+                tree = TableRebuild.TreeOf(table, _options.Hashing, manifest.Records, _options.Jobs);
                 table.EndGuard();
                 StateRoot root = _options.Hashing.Root(tree.Hash);
                 problem = root == manifest.Root && tree.Count == manifest.Records
@@ -144,6 +144,7 @@ internal sealed class Checkpoints
             problem = error.Message.ReplaceLineEndings(" ");
         }
 
+        _checksums.EndReads();
         if (problem is null)
         {
             return true;
@@ -237,30 +238,6 @@ internal sealed class Checkpoints
         }
     }
 
-    /// <summary>The tree of every record of a table, each read and found under its own key.</summary>
-    public static MerkleTree Rebuild(StateTable table, StateStoreOptions options, RunJobs? jobs)
-    {
-        StateHashing hashing = options.Hashing;
-        List<PathChange> leaves = [];
-        foreach (StateKey key in table.ScanKeys())
-        {
-            if (!table.ReadStored(key, out ReadOnlySpan<byte> stored, out _, asWriter: true))
-            {
-                continue;
-            }
-
-            if (!FasterTable.TrySplit(stored, out ProgramId program, out LocalKey localKey, out ReadOnlySpan<byte> record)
-                || hashing.KeyOf(program, localKey) != key)
-            {
-                throw StoreFault.Of(RefusalCode.StoreReadFailed, $"The record of key {key} does not stand under its own key.");
-            }
-
-            leaves.Add(new PathChange(key, hashing.ValueHash(record)));
-        }
-
-        return MerkleTree.Build(new StateTreeHash(hashing), leaves.ToArray(), jobs);
-    }
-
     private bool IsWorthRewriting(StateTable table, long records, long rewrittenTail)
     {
         long buckets = table.Shape.IndexBuckets;
@@ -277,15 +254,12 @@ internal sealed class Checkpoints
         bool whole = false;
         try
         {
-            foreach (StateKey key in old.ScanKeys())
+            foreach (TableRange range in old.Ranges())
             {
-                if (old.ReadStored(key, out ReadOnlySpan<byte> stored, out _, asWriter: true))
-                {
-                    table.UpsertStored(key, stored);
-                }
+                old.ReadLive(range, table.UpsertStored);
             }
 
-            MerkleTree copied = Rebuild(table, _options, jobs: null);
+            MerkleTree copied = TableRebuild.TreeOf(table, _options.Hashing, at.Records, jobs: null);
             whole = copied.Count == at.Records && _options.Hashing.Root(copied.Hash) == at.Root;
             return whole
                 ? table

@@ -6,11 +6,12 @@
 // against the same hashes: it follows addresses and lengths without looking, and a disk that answers twice
 // differently would end the process.
 //
-// Threading: one caller at a time.
+// Threading: one caller at a time; Read by any number.
 
 using System;
 using System.Collections.Generic;
 using System.IO;
+using System.Threading;
 using ParallelVm.Primitives;
 
 namespace ParallelVm.Faster;
@@ -19,11 +20,13 @@ namespace ParallelVm.Faster;
 internal sealed class FileChecksums(IFileSystem files, Bytes32 key) : IReadGuard
 {
     private const int ChunkBytes = 1 << 20;
+    private const int ProvenMost = 8;
 
     private readonly Dictionary<string, List<Bytes32>> _known = new(StringComparer.Ordinal);
     private readonly Dictionary<string, (long Length, Bytes32 Last)> _computed = new(StringComparer.Ordinal);   // newest result's end
+    private readonly Lock _gate = new();
+    private readonly List<(string Path, long Index, byte[] Bytes)> _proven = [];
     private byte[] _chunk = [];
-    private (string Path, long Chunk) _inChunk = ("", -1);
 
     /// <summary>Checksum of the first <paramref name="length"/> bytes.</summary>
     /// <returns>False when the file is shorter. Disk errors pass through.</returns>
@@ -42,7 +45,7 @@ internal sealed class FileChecksums(IFileSystem files, Bytes32 key) : IReadGuard
         }
 
         int whole = checked((int)(length / ChunkBytes));
-        _inChunk = ("", -1);
+        _proven.Clear();
         if (_chunk.Length < Math.Min(length, ChunkBytes))
         {
             _chunk = new byte[Math.Min(length, ChunkBytes)];
@@ -93,33 +96,53 @@ internal sealed class FileChecksums(IFileSystem files, Bytes32 key) : IReadGuard
         }
 
         target.Clear();
-        for (int done = 0; done < target.Length && offset + done < known.Length;)
+        lock (_gate)
         {
-            long at = offset + done;
-            Span<byte> chunk = LoadChunk(path, at / ChunkBytes, known);
-            int start = (int)(at % ChunkBytes);
-            int length = Math.Min(chunk.Length - start, target.Length - done);
-            chunk.Slice(start, length).CopyTo(target[done..]);
-            done += length;
+            for (int done = 0; done < target.Length && offset + done < known.Length;)
+            {
+                long at = offset + done;
+                ReadOnlySpan<byte> chunk = Proven(path, at / ChunkBytes, known);
+                int start = (int)(at % ChunkBytes);
+                int length = Math.Min(chunk.Length - start, target.Length - done);
+                chunk.Slice(start, length).CopyTo(target[done..]);
+                done += length;
+            }
         }
     }
 
-    private Span<byte> LoadChunk(string path, long index, in (long Length, Bytes32 Last) known)
-    {
-        Span<byte> chunk = _chunk.AsSpan(0, (int)Math.Min(ChunkBytes, known.Length - (index * ChunkBytes)));
-        if (_inChunk != (path, index))
-        {
-            _inChunk = ("", -1);
-            using IDataFile file = files.OpenRead(path);
-            Bytes32 expected = chunk.Length == ChunkBytes ? Known(path)[(int)index] : known.Last;
-            if (file.Read(index * ChunkBytes, chunk) != chunk.Length || Blake3.Keyed(key, chunk) != expected)
-            {
-                throw new IOException($"{path} reads differently than a moment ago.");
-            }
+    /// <summary>Recovery is over: lets go of the chunks that were read.</summary>
+    public void EndReads() => _proven.Clear();
 
-            _inChunk = (path, index);
+    /// <summary>A chunk that was read and has its hash; the last few are kept, newest last, for jobs that read side by side.</summary>
+    private ReadOnlySpan<byte> Proven(string path, long index, in (long Length, Bytes32 Last) known)
+    {
+        int length = (int)Math.Min(ChunkBytes, known.Length - (index * ChunkBytes));
+        int at = _proven.FindLastIndex(chunk => chunk.Index == index && chunk.Path == path);
+        if (at >= 0)
+        {
+            return _proven[at].Bytes.AsSpan(0, length);
         }
 
+        byte[] bytes = _proven.Count < ProvenMost ? [] : _proven[0].Bytes;
+        if (_proven.Count == ProvenMost)
+        {
+            _proven.RemoveAt(0);
+        }
+
+        if (bytes.Length < length)
+        {
+            bytes = new byte[length];
+        }
+
+        Span<byte> chunk = bytes.AsSpan(0, length);
+        using IDataFile file = files.OpenRead(path);
+        Bytes32 expected = length == ChunkBytes ? Known(path)[(int)index] : known.Last;
+        if (file.Read(index * ChunkBytes, chunk) != length || Blake3.Keyed(key, chunk) != expected)
+        {
+            throw new IOException($"{path} reads differently than a moment ago.");
+        }
+
+        _proven.Add((path, index, bytes));
         return chunk;
     }
 

@@ -16,7 +16,7 @@
 // colliding ones would be slow. The salt never reaches a root.
 //
 // Cost: a read in memory is about a microsecond; a cold one is a disk read, waited for.
-// Threading: one writer thread and one reader thread at a time.
+// Threading: one writer thread and one reader thread at a time; any number of ReadLive while nobody writes.
 
 using System;
 using System.Collections.Generic;
@@ -43,6 +43,9 @@ internal readonly record struct TableShape(long IndexBuckets, int PageBytes, lon
         && MemoryBytes / PageBytes >= 4;
 }
 
+/// <summary>Takes a record. What it is given is valid during the call.</summary>
+internal delegate void LiveRecord(in StateKey key, ReadOnlySpan<byte> stored);
+
 /// <summary>A FASTER hash table of records.</summary>
 internal sealed class FasterTable : IDisposable
 {
@@ -61,6 +64,9 @@ internal sealed class FasterTable : IDisposable
     // The key of the record that fills a checkpoint's last sector: no hash is zero.
     private static readonly StateKey FillerKey = new(Bytes32.Zero);
     private const string LogName = "hlog.log";
+
+    // One job of a scan: long enough to pay for its session, short enough that many workers end together.
+    private const long RangeBytes = 8L << 20;
 
     private readonly DeviceWatch _watch = new();
     private readonly DeviceQueue? _queue;
@@ -177,45 +183,8 @@ internal sealed class FasterTable : IDisposable
     /// <param name="fromDisk">The value was not in memory: check it before believing it.</param>
     /// <param name="asWriter">The caller is the writer; else it is the one reader beside it.</param>
     /// <returns>False when the table has no such key.</returns>
-    public unsafe bool ReadStored(in StateKey key, out ReadOnlySpan<byte> stored, out bool fromDisk, bool asWriter = true)
-    {
-        byte* keyBytes = stackalloc byte[Bytes32.Size];
-        key.Value.CopyTo(new Span<byte>(keyBytes, Bytes32.Size));
-        SpanByte keySpan = SpanByte.FromPointer(keyBytes, Bytes32.Size);   // SAFETY: as in UpsertStored; a pending read copies the key
-        SpanByte input = default;
-        Session session = (asWriter ? _writer : _reader)!;
-        ReadTarget target = session.Read;
-        target.Length = -1;
-        Status status;
-        try
-        {
-            status = session.Client.Read(ref keySpan, ref input, ref target);
-            fromDisk = status.IsPending;
-            if (fromDisk)
-            {
-                _ = session.Client.CompletePending(wait: true);
-                status = session.Functions.Completed;
-            }
-        }
-        catch (Exception error) when (error is not InvariantException)
-        {
-            // what FASTER makes of a length or an address that is not one
-            throw StoreFault.Of(RefusalCode.StoreReadFailed, $"Reading key {key} from disk failed: {error.Message.ReplaceLineEndings(" ")}", error);
-        }
-
-        if (fromDisk)
-        {
-            RequireHealthy("reading");
-        }
-
-        if (status.IsFaulted || status.IsCanceled || (status.Found && target.Length < HeaderBytes))
-        {
-            throw StoreFault.Of(RefusalCode.StoreReadFailed, $"FASTER returned status {status} for key {key}.");
-        }
-
-        stored = status.Found ? target.Bytes.AsSpan(0, target.Length) : default;
-        return status.Found;
-    }
+    public bool ReadStored(in StateKey key, out ReadOnlySpan<byte> stored, out bool fromDisk, bool asWriter = true) =>
+        Read((asWriter ? _writer : _reader)!, key, out stored, out fromDisk);
 
     /// <summary>The preimage of a stored value's key, and its record.</summary>
     /// <returns>False when the value is not in a known format.</returns>
@@ -228,25 +197,49 @@ internal sealed class FasterTable : IDisposable
         return known;
     }
 
-    /// <summary>Every key that the log mentions, live or deleted.</summary>
-    public HashSet<StateKey> ScanKeys()
+    /// <summary>The log in pieces that can be read side by side.</summary>
+    public IEnumerable<(long Begin, long End)> Ranges()
     {
-        HashSet<StateKey> keys = [];
-        using IFasterScanIterator<SpanByte, SpanByte> scan = _kv.Log.Scan(_kv.Log.BeginAddress, _kv.Log.TailAddress);
-        while (scan.GetNext(out RecordInfo _))
+        long span = Math.Max(RangeBytes, Shape.PageBytes);
+        long tail = Tail;
+        for (long begin = _kv.Log.BeginAddress; begin < tail;)
         {
-            ref SpanByte key = ref scan.GetKey();
-            if (!key.Serialized || key.Length != Bytes32.Size)
-            {
-                throw StoreFault.Of(RefusalCode.StoreReadFailed, $"FASTER's log holds a key of {key.Length} bytes.");
-            }
+            long end = Math.Min(((begin / span) + 1) * span, tail);
+            yield return (begin, end);
+            begin = end;
+        }
+    }
 
-            keys.Add(new StateKey(Bytes32.From(key.AsReadOnlySpan())));
+    /// <summary>Calls back for every live record of a range: each that the index leads to. What is below memory is read twice.</summary>
+    /// <remarks>Any number of ranges at once, while nobody writes.</remarks>
+    public void ReadLive(long begin, long end, LiveRecord each)
+    {
+        Session session = new(_kv);
+        using IFasterScanIterator<SpanByte, SpanByte> scan = _kv.Log.Scan(begin, end);
+        try
+        {
+            while (scan.GetNext(out RecordInfo info))
+            {
+                ref SpanByte found = ref scan.GetKey();
+                if (!found.Serialized || found.Length != Bytes32.Size)
+                {
+                    throw StoreFault.Of(RefusalCode.StoreReadFailed, $"FASTER's log holds a key of {found.Length} bytes.");
+                }
+
+                StateKey key = new(Bytes32.From(found.AsReadOnlySpan()));
+                if (!info.Tombstone && key != FillerKey && Read(session, key, out ReadOnlySpan<byte> stored, out _)
+                    && session.Read.Address == scan.CurrentAddress)
+                {
+                    each(key, stored);
+                }
+            }
+        }
+        finally
+        {
+            session.Client.Dispose();
         }
 
-        _ = keys.Remove(FillerKey);
         RequireHealthy("scanning");
-        return keys;
     }
 
     /// <summary>Writes a full checkpoint (index, and the log up to its tail).</summary>
@@ -291,6 +284,45 @@ internal sealed class FasterTable : IDisposable
         {
             throw StoreFault.Of(RefusalCode.StoreCheckpointFailed, $"FASTER's log ends at byte {Tail} instead of a sector boundary.");
         }
+    }
+
+    private unsafe bool Read(Session session, in StateKey key, out ReadOnlySpan<byte> stored, out bool fromDisk)
+    {
+        byte* keyBytes = stackalloc byte[Bytes32.Size];
+        key.Value.CopyTo(new Span<byte>(keyBytes, Bytes32.Size));
+        SpanByte keySpan = SpanByte.FromPointer(keyBytes, Bytes32.Size);   // SAFETY: as in UpsertStored; a pending read copies the key
+        SpanByte input = default;
+        ReadTarget target = session.Read;
+        target.Length = -1;
+        Status status;
+        try
+        {
+            status = session.Client.Read(ref keySpan, ref input, ref target);
+            fromDisk = status.IsPending;
+            if (fromDisk)
+            {
+                _ = session.Client.CompletePending(wait: true);
+                status = session.Functions.Completed;
+            }
+        }
+        catch (Exception error) when (error is not InvariantException)
+        {
+            // what FASTER makes of a length or an address that is not one
+            throw StoreFault.Of(RefusalCode.StoreReadFailed, $"Reading key {key} from disk failed: {error.Message.ReplaceLineEndings(" ")}", error);
+        }
+
+        if (fromDisk)
+        {
+            RequireHealthy("reading");
+        }
+
+        if (status.IsFaulted || status.IsCanceled || (status.Found && target.Length < HeaderBytes))
+        {
+            throw StoreFault.Of(RefusalCode.StoreReadFailed, $"FASTER returned status {status} for key {key}.");
+        }
+
+        stored = status.Found ? target.Bytes.AsSpan(0, target.Length) : default;
+        return status.Found;
     }
 
     private void OpenSessions()
@@ -340,6 +372,9 @@ internal sealed class FasterTable : IDisposable
         public readonly byte[] Bytes = new byte[HeaderBytes + StateLimits.MaxRecordBytes];
 
         public int Length;
+
+        /// <summary>Where the record stands in the log.</summary>
+        public long Address;
     }
 
     /// <summary>FASTER's callbacks.</summary>
@@ -349,10 +384,10 @@ internal sealed class FasterTable : IDisposable
         public Status Completed;
 
         public override bool SingleReader(ref SpanByte key, ref SpanByte input, ref SpanByte value, ref ReadTarget dst, ref ReadInfo readInfo) =>
-            Copy(ref value, dst);
+            Copy(ref value, dst, readInfo.Address);
 
         public override bool ConcurrentReader(ref SpanByte key, ref SpanByte input, ref SpanByte value, ref ReadTarget dst, ref ReadInfo readInfo) =>
-            Copy(ref value, dst);
+            Copy(ref value, dst, readInfo.Address);
 
         public override bool ConcurrentWriter(
             ref SpanByte key, ref SpanByte input, ref SpanByte src, ref SpanByte dst, ref ReadTarget output, ref UpsertInfo upsertInfo)
@@ -370,8 +405,9 @@ internal sealed class FasterTable : IDisposable
             ref SpanByte key, ref SpanByte input, ref ReadTarget output, Empty ctx, Status status, RecordMetadata recordMetadata) =>
             Completed = status;
 
-        private static bool Copy(ref SpanByte value, ReadTarget target)
+        private static bool Copy(ref SpanByte value, ReadTarget target, long address)
         {
+            target.Address = address;
             if (!value.Serialized)      // a flipped bit that would make FASTER take the value for a pointer to it
             {
                 target.Length = -1;

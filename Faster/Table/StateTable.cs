@@ -15,6 +15,9 @@ using ParallelVm.Primitives.State;
 
 namespace ParallelVm.Faster;
 
+/// <summary>A piece of the log of one part.</summary>
+internal readonly record struct TableRange(int Part, long Begin, long End);
+
 /// <summary>One or sixteen tables.</summary>
 internal sealed class StateTable : IDisposable
 {
@@ -88,17 +91,23 @@ internal sealed class StateTable : IDisposable
     public bool ReadStored(in StateKey key, out ReadOnlySpan<byte> stored, out bool fromDisk, bool asWriter) =>
         PartOf(key).ReadStored(key, out stored, out fromDisk, asWriter);
 
-    /// <summary>Every key that a log mentions, live or deleted.</summary>
-    public IEnumerable<StateKey> ScanKeys()
+    /// <summary>All logs in pieces that can be read side by side.</summary>
+    public TableRange[] Ranges()
     {
-        foreach (FasterTable part in _parts)
+        List<TableRange> ranges = [];
+        for (int part = 0; part < _parts.Length; part++)
         {
-            foreach (StateKey key in part.ScanKeys())
+            foreach ((long begin, long end) in _parts[part].Ranges())
             {
-                yield return key;
+                ranges.Add(new TableRange(part, begin, end));
             }
         }
+
+        return [.. ranges];
     }
+
+    /// <inheritdoc cref="FasterTable.ReadLive"/>
+    public void ReadLive(TableRange range, LiveRecord each) => _parts[range.Part].ReadLive(range.Begin, range.End, each);
 
     /// <summary>Writes a full checkpoint of each part.</summary>
     /// <returns>Their tokens.</returns>

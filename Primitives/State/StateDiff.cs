@@ -65,6 +65,9 @@ public sealed class StateDiff
     /// <summary>The entries, ascending by key.</summary>
     public ReadOnlySpan<DiffEntry> Entries => _entries;
 
+    /// <summary>The buffer that the entries' offsets point into.</summary>
+    public ReadOnlySpan<byte> Values => _values;
+
     /// <summary>The value of an entry of this diff; empty for a tombstone.</summary>
     public ReadOnlySpan<byte> ValueOf(in DiffEntry entry) =>
         entry.IsTombstone ? default : _values.AsSpan(entry.Offset, entry.Length);

@@ -1,9 +1,11 @@
 // What goes into a batch besides its transactions, and what comes out.
 
 using System;
+using ParallelVm.AccessLists;
 using ParallelVm.Executor;
 using ParallelVm.Primitives;
 using ParallelVm.Primitives.State;
+using ParallelVm.Scheduler;
 
 namespace ParallelVm.Engine;
 
@@ -48,6 +50,22 @@ public sealed class BatchResult
 
     /// <summary>How it ran.</summary>
     public required BatchTrace Trace { get; init; }
+}
+
+/// <summary>What the scheduler saw of a batch, and how long each transaction took: everything that a simulation of its run needs.</summary>
+/// <param name="Offsets">As <see cref="BatchAccesses.Offsets"/>.</param>
+/// <param name="Keys">As <see cref="BatchAccesses.Keys"/>.</param>
+/// <param name="Modes">As <see cref="BatchAccesses.Modes"/>.</param>
+/// <param name="Costs">The estimates that chains were cut by, in gas.</param>
+/// <param name="TimesNs">Measured, two clock readings included.</param>
+/// <param name="KeyCount">Distinct keys.</param>
+public sealed record BatchRecord(int[] Offsets, int[] Keys, AccessMode[] Modes, uint[] Costs, uint[] TimesNs, int KeyCount)
+{
+    /// <summary>The scheduler's view.</summary>
+    public BatchAccesses Accesses => new(Offsets, Keys, Modes, Costs, KeyCount);
+
+    internal static BatchRecord Of(in BatchAccesses accesses, ReadOnlySpan<uint> timesNs) => new(
+        accesses.Offsets.ToArray(), accesses.Keys.ToArray(), accesses.Modes.ToArray(), accesses.Costs.ToArray(), timesNs.ToArray(), accesses.KeyCount);
 }
 
 /// <summary>How a batch ran: for metrics and reports, never for consensus.</summary>

@@ -38,10 +38,10 @@ public enum JitMode
 /// <summary>Executes batches of transactions, in parallel where their access lists allow it.</summary>
 public sealed class ParallelEngine : IDisposable
 {
-    private const int ParallelTxMin = 8;
     private const int Moments = 7;
-    private const ulong CeilingPermilleMin = 1_300;
-    private const ulong ChainGasMax = 16_000;           // about 50 microseconds of the interpreter
+
+    /// <summary>Estimated gas at which a chain is cut: about 50 microseconds of the interpreter.</summary>
+    public const ulong ChainGasMax = 16_000;
 
     private readonly TimeProvider _time;
     private readonly JitThreads? _jitThreads;
@@ -87,6 +87,12 @@ public sealed class ParallelEngine : IDisposable
 
     /// <summary>Times every transaction, for work and span in the trace; two clock readings for each.</summary>
     public bool MeasuresTransactions { get; set; }
+
+    /// <summary>Keeps what each batch's scheduler saw, and what each transaction took: for simulations. Times every transaction, too.</summary>
+    public bool RecordsTransactions { get; set; }
+
+    /// <summary>Of the last batch that was recorded.</summary>
+    public BatchRecord? Recorded { get; private set; }
 
     /// <summary>Takes the parallel way whatever it may gain: for tests and measurements. Results are the same.</summary>
     public bool AlwaysParallel { get; set; }
@@ -162,7 +168,7 @@ public sealed class ParallelEngine : IDisposable
         moments[0] = _time.GetTimestamp();
         _batch.Load(messages, in context, state, workers, AlwaysParallel);
         moments[1] = _time.GetTimestamp();
-        bool mayBeParallel = workers > 1 && messages.Length >= (AlwaysParallel ? 1 : ParallelTxMin);
+        bool mayBeParallel = workers > 1 && (AlwaysParallel ? messages.Length > 0 : !WorkerPolicy.IsTooSmall(messages.Length));
         if (!_batch.TryPlan(mayBeParallel, _isDirty, out fault))
         {
             result = null;
@@ -182,6 +188,7 @@ public sealed class ParallelEngine : IDisposable
         StateRoot root = post.Root;
         moments[6] = _time.GetTimestamp();
         WorkSpan shape = MeasuresTransactions ? WorkSpan.Measure(_batch.Accesses, _batch.Measured) : default;
+        Recorded = RecordsTransactions ? BatchRecord.Of(_batch.Accesses, _batch.Measured) : null;
         int chains = used > 1 ? _graph.ChainCount : 0;
         result = new BatchResult
         {
@@ -208,7 +215,7 @@ public sealed class ParallelEngine : IDisposable
     private void RunAll(int workers)
     {
         _isDirty = true;                            // until this batch is through, shards may hold what nobody folded
-        _batch.Begin(workers > 1, MeasuresTransactions);
+        _batch.Begin(workers > 1, MeasuresTransactions || RecordsTransactions);
         if (workers > 1)
         {
             _run.Run(Pool, workers);
@@ -223,21 +230,7 @@ public sealed class ParallelEngine : IDisposable
     }
 
     // Do nothing in parallel when there is nothing to gain (scheduling.md, point 5).
-    private int ChooseWorkers(int workers)
-    {
-        if (AlwaysParallel)
-        {
-            return workers;
-        }
-
-        ulong span = Math.Max(1, _graph.Span);
-        if (_graph.Work * 1_000 / span < CeilingPermilleMin)
-        {
-            return 1;
-        }
-
-        return (int)Math.Min((ulong)workers, (_graph.Work + span - 1) / span);
-    }
+    private int ChooseWorkers(int workers) => AlwaysParallel ? workers : WorkerPolicy.WorkersFor(_graph.Work, _graph.Span, workers);
 
     private readonly struct InOrder(Batch batch, Interpreter interpreter) : ITransactionStep
     {

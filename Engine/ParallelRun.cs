@@ -24,9 +24,6 @@ namespace ParallelVm.Engine;
 
 internal sealed class ParallelRun
 {
-    private const int PiecesPerWorker = 8;
-    private const int PieceMax = 16;
-
     private static readonly Piece EndPiece = new(-1, 0);
 
     private readonly Batch _batch;
@@ -99,7 +96,7 @@ internal sealed class ParallelRun
         }
 
         ReadOnlySpan<int> ready = _graph.ReadyChains;
-        PublishAtStart(ready, Math.Clamp(ready.Length / (workers * PiecesPerWorker), 1, PieceMax));
+        PublishAtStart(ready, WorkerPolicy.PieceLength(ready.Length, workers));
     }
 
     private void Work(int worker)
@@ -161,7 +158,6 @@ internal sealed class ParallelRun
         }
     }
 
-    // Pushed in reverse, so that the most urgent chain of the piece is popped first.
     private bool TryTakePiece(ref Sink sink)
     {
         if (!_pieces.Reader.TryRead(out Piece piece))
@@ -171,12 +167,13 @@ internal sealed class ParallelRun
             Interlocked.Decrement(ref _hungry);
         }
 
-        for (int i = piece.Count - 1; i >= 0; i--)
+        if (piece.Count == 0)
         {
-            sink.Ready(_log[piece.Start + i]);
+            return false;
         }
 
-        return piece.Count != 0;
+        sink.TakePiece(_log.AsSpan(piece.Start, piece.Count));
+        return true;
     }
 
     private void PublishAtStart(ReadOnlySpan<int> chains, int pieceLength)
@@ -202,36 +199,27 @@ internal sealed class ParallelRun
 
     private readonly record struct Piece(int Start, int Count);
 
-    // A worker's own stack of ready chains: its newest on top, the oldest are shared.
-    private ref struct Sink(ParallelRun run, int[] stack) : ICompletionSink
+    // What completing a chain sets free: it goes to the worker's own stack.
+    private ref struct Sink(ParallelRun run, int[] places) : ICompletionSink
     {
-        private int _bottom;
-        private int _top;
+        private ReadyStack _stack = new(places);
 
-        public readonly int Count => _top - _bottom;
+        public readonly int Count => _stack.Count;
 
         public readonly void AdderGroupFinished(int key) => run._batch.Shards.Fold(key, run._batch.Keys.RecordOf(key));
 
-        public void Ready(int chain)
-        {
-            if (_top == stack.Length)
-            {
-                stack.AsSpan(_bottom, Count).CopyTo(stack);
-                _top -= _bottom;
-                _bottom = 0;
-            }
+        public void Ready(int chain) => _stack.Push(chain);
 
-            stack[_top++] = chain;
-        }
+        public int Pop() => _stack.Pop();
 
-        public int Pop() => stack[--_top];
+        public void TakePiece(ReadOnlySpan<int> chains) => _stack.PushPiece(chains);
 
         public void ShareOldest()
         {
-            int count = Math.Min(PieceMax, Count / 2);
-            if (run.TryShare(stack.AsSpan(_bottom, count)))
+            int count = WorkerPolicy.ShareCount(Count);
+            if (run.TryShare(_stack.Oldest(count)))
             {
-                _bottom += count;
+                _stack.DropOldest(count);
             }
         }
     }

@@ -37,7 +37,7 @@ internal sealed class Applier : IDisposable
     private readonly StateStoreOptions _options;
     private readonly Checkpoints _checkpoints;
     private readonly HistoryLog _history;
-    private readonly Lock _tableGate = new();
+    private readonly Lock[] _tableGates = Array.ConvertAll(new int[FasterTable.Readers], static _ => new Lock());    // one for each reader
     private readonly Queue<ApplyWork> _waiting = new();
     private readonly object _signal = new();
     private readonly Thread? _thread;
@@ -103,7 +103,7 @@ internal sealed class Applier : IDisposable
     {
         get
         {
-            lock (_tableGate)
+            lock (_tableGates[0])
             {
                 return _table.Parts;
             }
@@ -191,12 +191,13 @@ internal sealed class Applier : IDisposable
         _checkpoints.Collect();
     }
 
-    /// <summary>Reads for the store's caller. What is found is valid until the next call.</summary>
-    public bool Read(in StateKey key, out ReadOnlySpan<byte> stored, out bool fromDisk)
+    /// <summary>Reads for the store's caller. What is found is valid until the next call of the same reader.</summary>
+    /// <param name="reader">In [0, <see cref="FasterTable.Readers"/>), used by one thread at a time.</param>
+    public bool Read(in StateKey key, out ReadOnlySpan<byte> stored, out bool fromDisk, int reader = 0)
     {
-        lock (_tableGate)      // against a table that is being replaced; nobody else takes it
+        lock (_tableGates[reader])      // against a table that is being replaced; nobody else takes it
         {
-            return _table.ReadStored(key, out stored, out fromDisk, asWriter: false);
+            return _table.ReadStored(key, out stored, out fromDisk, reader);
         }
     }
 
@@ -315,9 +316,15 @@ internal sealed class Applier : IDisposable
 
     private void Replace(StateTable rewritten)
     {
-        lock (_tableGate)
+        foreach (Lock gate in _tableGates)
         {
-            _table = rewritten;
+            gate.Enter();
+        }
+
+        _table = rewritten;
+        foreach (Lock gate in _tableGates)
+        {
+            gate.Exit();
         }
     }
 }

@@ -7,7 +7,8 @@
 // applier has brought it into FASTER. What stood beside it, and the accepted view before it, would now read a mixture
 // of two states: they are dead, and using one is a defect of the caller.
 //
-// Cost: Read is one binary search per processing ancestor. Apply is one tree update.   Threading: one caller at a time.
+// Cost: Read is one binary search per processing ancestor. Apply is one tree update.   Threading: one caller at a time, who
+// may read with a few threads at once under numbers of their own; meanwhile no diff is let go of.
 
 using System;
 using ParallelVm.Primitives;
@@ -52,11 +53,20 @@ internal sealed class BlockView : IStateView
     public StateDiff? Diff => _diff;
 
     /// <inheritdoc/>
+    public int Readers => FasterTable.Readers;
+
+    /// <inheritdoc/>
     public int Read(in StateKey key, Span<byte> target)
+    {
+        _store.ReleaseApplied();
+        return Read(0, key, target);
+    }
+
+    /// <inheritdoc/>
+    public int Read(int reader, in StateKey key, Span<byte> target)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(target.Length, StateLimits.MaxRecordBytes);
         RequireAlive();
-        _store.ReleaseApplied();
         for (BlockView view = this; view._diff is { } diff; view = view.Parent!)
         {
             int index = diff.IndexOf(key);
@@ -68,7 +78,7 @@ internal sealed class BlockView : IStateView
             }
         }
 
-        return _store.ReadAccepted(key, target);
+        return _store.ReadAccepted(key, target, reader);
     }
 
     /// <inheritdoc/>

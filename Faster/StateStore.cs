@@ -234,9 +234,9 @@ public sealed partial class StateStore : IStateStore, IStateProver
     }
 
     /// <summary>Reads a record that no overlay has.</summary>
-    internal int ReadAccepted(in StateKey key, Span<byte> target)
+    internal int ReadAccepted(in StateKey key, Span<byte> target, int reader)
     {
-        bool found = _applier.Read(key, out ReadOnlySpan<byte> stored, out bool fromDisk);
+        bool found = _applier.Read(key, out ReadOnlySpan<byte> stored, out bool fromDisk, reader);
         if (fromDisk)
         {
             Checkpoints.RequireMatches(Hashing, key, found, stored, _base.Tree);            // S3: its last change is in the table

@@ -6,7 +6,7 @@
 // and checks every record that was read from disk against the tree.
 //
 // Invariants
-//   T1  one writer, upsert and delete only, and one reader beside it, which reads no key that is being written (the store
+//   T1  one writer, upsert and delete only, and a few readers beside it, which read no key that is being written (the store
 //       reads those from the block's own diff); a checkpoint is taken with nothing pending, so it is an exact cut
 //   T2  a value is overwritten in place only by one of the same length; any other is appended
 //   T3  the index has at most 2^24 buckets: 2^25 is the size at which 2.6.5 loses everything without an error
@@ -16,7 +16,7 @@
 // colliding ones would be slow. The salt never reaches a root.
 //
 // Cost: a read in memory is about a microsecond; a cold one is a disk read, waited for.
-// Threading: one writer thread and one reader thread at a time; any number of ReadLive while nobody writes.
+// Threading: one writer thread, and one thread at a time for each reader; any number of ReadLive while nobody writes.
 
 using System;
 using System.Collections.Generic;
@@ -52,6 +52,12 @@ internal sealed class FasterTable : IDisposable
     /// <summary>Bytes before the record in a stored value.</summary>
     public const int HeaderBytes = 1 + (2 * Bytes32.Size);
 
+    /// <summary>How many may read at once beside the writer.</summary>
+    public const int Readers = 4;
+
+    /// <summary>In place of a reader's number: the caller is the writer.</summary>
+    public const int AsWriter = -1;
+
     /// <summary>Unit of FASTER's writes.</summary>
     public const int SectorBytes = 512;
 
@@ -76,7 +82,7 @@ internal sealed class FasterTable : IDisposable
     private readonly FasterKV<SpanByte, SpanByte> _kv;
     private readonly byte[] _value = new byte[HeaderBytes + StateLimits.MaxRecordBytes];
     private Session? _writer;
-    private Session? _reader;
+    private Session[] _readers = [];
 
     private FasterTable(IFileSystem files, string folder, TableShape shape, ulong salt, DeviceQueue? queue, IReadGuard? guard = null)
     {
@@ -181,10 +187,10 @@ internal sealed class FasterTable : IDisposable
     /// <summary>Reads a stored value.</summary>
     /// <param name="stored">Header and record; valid until the next call of the same kind.</param>
     /// <param name="fromDisk">The value was not in memory: check it before believing it.</param>
-    /// <param name="asWriter">The caller is the writer; else it is the one reader beside it.</param>
+    /// <param name="reader">Number of the caller in [0, Readers), or <see cref="AsWriter"/>.</param>
     /// <returns>False when the table has no such key.</returns>
-    public bool ReadStored(in StateKey key, out ReadOnlySpan<byte> stored, out bool fromDisk, bool asWriter = true) =>
-        Read((asWriter ? _writer : _reader)!, key, out stored, out fromDisk);
+    public bool ReadStored(in StateKey key, out ReadOnlySpan<byte> stored, out bool fromDisk, int reader = AsWriter) =>
+        Read(reader == AsWriter ? _writer! : _readers[reader], key, out stored, out fromDisk);
 
     /// <summary>The preimage of a stored value's key, and its record.</summary>
     /// <returns>False when the value is not in a known format.</returns>
@@ -263,7 +269,7 @@ internal sealed class FasterTable : IDisposable
     {
         _queue?.Drain();                // a page that is still being written must not be freed
         _writer?.Client.Dispose();
-        _reader?.Client.Dispose();
+        Array.ForEach(_readers, static reader => reader.Client.Dispose());
         _kv.Dispose();
         _checkpoints.Dispose();
         _device.Dispose();
@@ -328,7 +334,11 @@ internal sealed class FasterTable : IDisposable
     private void OpenSessions()
     {
         _writer = new Session(_kv);
-        _reader = new Session(_kv);
+        _readers = new Session[Readers];
+        for (int i = 0; i < Readers; i++)
+        {
+            _readers[i] = new Session(_kv);
+        }
     }
 
     private void Settle(Status status, string what)

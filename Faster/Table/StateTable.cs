@@ -88,8 +88,8 @@ internal sealed class StateTable : IDisposable
     public void Delete(in StateKey key) => PartOf(key).Delete(key);
 
     /// <inheritdoc cref="FasterTable.ReadStored"/>
-    public bool ReadStored(in StateKey key, out ReadOnlySpan<byte> stored, out bool fromDisk, bool asWriter) =>
-        PartOf(key).ReadStored(key, out stored, out fromDisk, asWriter);
+    public bool ReadStored(in StateKey key, out ReadOnlySpan<byte> stored, out bool fromDisk, int reader) =>
+        PartOf(key).ReadStored(key, out stored, out fromDisk, reader);
 
     /// <summary>All logs in pieces that can be read side by side.</summary>
     public TableRange[] Ranges()

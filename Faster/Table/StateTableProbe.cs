@@ -24,7 +24,7 @@ public sealed class StateTableProbe : IDisposable
     /// <returns>Its length, or -1.</returns>
     public int Read(in StateKey key, Span<byte> target)
     {
-        if (!_table.ReadStored(key, out ReadOnlySpan<byte> stored, out _, asWriter: false)
+        if (!_table.ReadStored(key, out ReadOnlySpan<byte> stored, out _, reader: 0)
             || !FasterTable.TrySplit(stored, out _, out _, out ReadOnlySpan<byte> record))
         {
             return -1;

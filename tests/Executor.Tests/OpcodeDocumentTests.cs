@@ -15,6 +15,8 @@ public sealed class OpcodeDocumentTests
         text.Append("# Opcodes of fork 0\n\n");
         text.Append("Made from `Executor/Bytecode/OpcodeTable.cs`; a test keeps it current. Operands are in text order, `name:field`;\n");
         text.Append("fields are those of the 64-bit word `op a b c imm`, where d and m are the first bytes of imm, low and high its halves.\n\n");
+        text.Append("Memory, for all rows: a length is charged before anything is looked at, per started 32 bytes and as at most 2^20; then bounds, then alignment.\n");
+        text.Append("An empty run of bytes still has to lie in mapped memory, whose end counts as inside. An instruction that traps writes nothing.\n\n");
         text.Append("| byte | mnemonic | operands | law | gas | traps |\n|---|---|---|---|---|---|\n");
         foreach (OpcodeInfo info in OpcodeTable.All)
         {

@@ -13,6 +13,7 @@ usage: ./build.sh COMMAND
   fuzz TARGET [args] fuzz one decoder (tests/Fuzz); without a target: list them
   bench SUITE       loadtest's benchmark suite, for example: engine
   mutants ROOM      mutation score of one room with Stryker.NET, for example: Scheduler
+  plugin [RID]      publish the AvalancheGo plugin: one self-contained file named by its VM id (linux-x64 unless said)
   ci                what the gate runs
 TEXT
 }
@@ -31,6 +32,17 @@ case "$command" in
     [ -d "tests/$room.Tests" ] || { echo "there is no tests/$room.Tests"; exit 2; }
     dotnet tool restore
     cd "tests/$room.Tests" && dotnet stryker --project "$room/$room.csproj" --reporter ClearText --reporter Json "$@"
+    ;;
+  plugin)
+    # Its own obj and bin, and its own lock files: those of the tree know no runtime, and a publish must not change them.
+    rid=${1:-linux-x64}
+    out=artifacts/plugin
+    dotnet publish PluginHost -c Release -r "$rid" --artifacts-path artifacts/build -o "$out/files" -p:NuGetLockFilePath=obj/publish.lock.json \
+      -p:SelfContained=true -p:PublishSingleFile=true -p:PublishReadyToRun=true -p:DebugType=none -p:PublishDocumentationFiles=false
+    vmid=$("$out/files/ParallelVm.PluginHost" vmid)
+    mv "$out/files/ParallelVm.PluginHost" "$out/$vmid"
+    rm -r "$out/files"
+    ls -l "$out/$vmid"
     ;;
   ci) bash .ci/run ;;
   *) usage; exit 2 ;;

@@ -159,6 +159,11 @@ public sealed partial class ChainService
             _verified.Add(VerifiedMemory.HashOf(displaced));                // a block with it need not check it again
         }
 
+        if (!refusal.IsRefused)
+        {
+            _onPending?.Invoke();
+        }
+
         return refusal;
     }
 

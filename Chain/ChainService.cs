@@ -54,6 +54,9 @@ public sealed record ChainOptions
     /// behind. The store must be able to step back that far; null: the newest.</summary>
     public Height? OpenAt { get; init; }
 
+    /// <summary>Called whenever a transaction begins to wait in the mempool, under the service's lock: it must be quick and not call back.</summary>
+    public Action? OnPending { get; init; }
+
     /// <summary>Newest accepted blocks whose receipts stay in memory.</summary>
     public int ReceiptBlocksKept { get; init; } = 64;
 }
@@ -74,6 +77,7 @@ public sealed partial class ChainService
     private readonly VerifiedMemory _verified = new();
     private readonly SignatureVerifier _signatures;
     private readonly RecentBlocks _recent;
+    private readonly Action? _onPending;
     private Block _last;
     private ActivePrograms _programs;                               // after _last
     private BlockId _preference;
@@ -92,6 +96,7 @@ public sealed partial class ChainService
         _signatures = new SignatureVerifier(options.Engine.Pool);
         _mempool = new Mempool(options.Mempool, BlockBuilder.KeyGasMax(options.Genesis.Limits));
         _recent = new RecentBlocks(options.ReceiptBlocksKept);
+        _onPending = options.OnPending;
         _workers = options.Workers;
         _last = last;
         _programs = new ActivePrograms(rules.Hashing);
@@ -238,6 +243,41 @@ public sealed partial class ChainService
         lock (_gate)
         {
             return TryReadAccepted(height, out block);
+        }
+    }
+
+    /// <summary>The id of an accepted block by height, if the store still keeps it. Cheaper than the block: nothing is decoded.</summary>
+    public bool TryGetBlockId(Height height, out BlockId id)
+    {
+        lock (_gate)
+        {
+            bool isLast = height == _last.Header.Height;
+            BlockRecord? record = null;
+            bool found = isLast || (height.CompareTo(_last.Header.Height) < 0 && _store.TryReadBlock(height, out record));
+            id = isLast ? _last.Id : found ? record!.Value.BlockId : default;
+            return found;
+        }
+    }
+
+    /// <summary>True when a transaction waits that the preferred branch does not hold yet: what a block could be built of, as far as can be said without building.</summary>
+    public bool HasPending
+    {
+        get
+        {
+            lock (_gate)
+            {
+                ReplayScope known = PreferredScope();
+                ulong now = NowMs();
+                foreach (Mempool.Entry entry in _mempool.Ordered)
+                {
+                    if (entry.ExpiryMs >= now && !known.Contains(entry.Prepared.Transaction.Id))
+                    {
+                        return true;
+                    }
+                }
+
+                return false;
+            }
         }
     }
 

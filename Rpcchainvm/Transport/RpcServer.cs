@@ -14,6 +14,7 @@
 
 using System;
 using System.Collections.Generic;
+using System.Diagnostics;
 using System.Net;
 using System.Threading;
 using System.Threading.Tasks;
@@ -29,6 +30,9 @@ using Microsoft.Extensions.Options;
 
 namespace ParallelVm.Rpcchainvm.Transport;
 
+/// <summary>Sees how a call ended.</summary>
+internal delegate void RpcObserver(string path, RpcCode code, TimeSpan took);
+
 /// <summary>A running gRPC server.</summary>
 internal sealed class RpcServer : IHttpApplication<HttpContext>, IAsyncDisposable
 {
@@ -36,10 +40,12 @@ internal sealed class RpcServer : IHttpApplication<HttpContext>, IAsyncDisposabl
 
     private readonly Dictionary<string, RpcHandler> _handlers = new(StringComparer.Ordinal);
     private readonly Action<Exception>? _onFailure;
+    private readonly RpcObserver? _observer;
     private readonly KestrelServer _kestrel;
 
-    private RpcServer(IReadOnlyList<RpcService> services, Action<Exception>? onFailure)
+    private RpcServer(IReadOnlyList<RpcService> services, Action<Exception>? onFailure, RpcObserver? observer)
     {
+        _observer = observer;
         _onFailure = onFailure;
         foreach (RpcService service in services)
         {
@@ -69,10 +75,11 @@ internal sealed class RpcServer : IHttpApplication<HttpContext>, IAsyncDisposabl
     /// <summary>Starts to serve; when this returns, calls are answered.</summary>
     /// <param name="services">What is served; the standard health service comes with it.</param>
     /// <param name="onFailure">Sees what a handler threw that is neither a status nor a cancellation, before the caller gets Unknown.</param>
-    public static async Task<RpcServer> StartAsync(IReadOnlyList<RpcService> services, Action<Exception>? onFailure = null)
+    /// <param name="observer">Sees every call of a method that is served, after it ended.</param>
+    public static async Task<RpcServer> StartAsync(IReadOnlyList<RpcService> services, Action<Exception>? onFailure = null, RpcObserver? observer = null)
     {
         ArgumentNullException.ThrowIfNull(services);
-        RpcServer server = new([.. services, RpcService.Health()], onFailure);
+        RpcServer server = new([.. services, RpcService.Health()], onFailure, observer);
         await server._kestrel.StartAsync(server, CancellationToken.None).ConfigureAwait(false);
         foreach (string address in server._kestrel.Features.Get<IServerAddressesFeature>()!.Addresses)
         {
@@ -114,17 +121,24 @@ internal sealed class RpcServer : IHttpApplication<HttpContext>, IAsyncDisposabl
         }
 
         response.ContentType = RpcStatus.ContentType;
+        string path = request.Path.Value ?? "";
+        RpcHandler? handler = request.Method == HttpMethods.Post ? _handlers.GetValueOrDefault(path) : null;
+        long begun = Stopwatch.GetTimestamp();
         IMessage reply;
         try
         {
-            reply = await AnswerAsync(context, request).ConfigureAwait(false);
+            reply = handler is null
+                ? throw new RpcException(RpcCode.Unimplemented, $"There is no method {path} here.")
+                : await AnswerAsync(context, request, handler).ConfigureAwait(false);
         }
         catch (RpcException refused)
         {
+            Observe(path, handler, refused.Code, begun);
             End(response.Headers, refused.Code, refused.Detail);
             return;
         }
 
+        Observe(path, handler, RpcCode.Ok, begun);
         RpcFraming.Write(response.BodyWriter, reply);
         response.AppendTrailer(RpcStatus.CodeHeader, "0");
     }
@@ -139,14 +153,16 @@ internal sealed class RpcServer : IHttpApplication<HttpContext>, IAsyncDisposabl
         headers[RpcStatus.MessageHeader] = RpcStatus.Escape(detail);
     }
 
-    private async Task<IMessage> AnswerAsync(HttpContext context, HttpRequest request)
+    private void Observe(string path, RpcHandler? handler, RpcCode code, long begun)
     {
-        string path = request.Path.Value ?? "";
-        if (request.Method != HttpMethods.Post || !_handlers.TryGetValue(path, out RpcHandler? handler))
+        if (handler is not null)
         {
-            throw new RpcException(RpcCode.Unimplemented, $"There is no method {path} here.");
+            _observer?.Invoke(path, code, Stopwatch.GetElapsedTime(begun));
         }
+    }
 
+    private async Task<IMessage> AnswerAsync(HttpContext context, HttpRequest request, RpcHandler handler)
+    {
         string? encoding = request.Headers[RpcStatus.EncodingHeader];
         if (encoding is not (null or "identity"))
         {

@@ -11,7 +11,7 @@ namespace ParallelVm.Engine.Tests;
 public sealed class TidyTests
 {
     private static readonly string[] HotRooms = ["Primitives", "AccessLists", "Scheduler", "Executor", "Engine"];
-    private static readonly string[] AllRooms = [.. HotRooms, "Faster", "Chain", "Toolchain", "Rpcchainvm", "loadtest"];
+    private static readonly string[] AllRooms = [.. HotRooms, "Faster", "Chain", "Toolchain", "Rpcchainvm", "PluginHost", "loadtest"];
 
     [Fact]
     public void Rooms_of_the_hot_loops_use_neither_linq_nor_concurrent_dictionaries() =>

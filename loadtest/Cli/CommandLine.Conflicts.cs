@@ -2,11 +2,13 @@
 
 using System.CommandLine;
 using ParallelVm.Loadtest.Conflicts;
+using ParallelVm.Loadtest.Simulate;
+using ParallelVm.Loadtest.Workloads;
 using ParallelVm.Primitives;
 
 namespace ParallelVm.Loadtest.Cli;
 
-/// <content><c>conflicts</c>.</content>
+/// <content><c>conflicts</c> and <c>simulate</c>.</content>
 internal sealed partial class CommandLine
 {
     private Command DefineConflicts()
@@ -50,6 +52,43 @@ internal sealed partial class CommandLine
                 trace, parsed.GetValue(block) is null ? null : number, folder, heightValue, mode == "add", cost == "gas", (int)keyCount,
                 parsed.GetValue(json), parsed.GetValue(dot));
             return ConflictsJob.Run(options, _terminal);
+        });
+        return command;
+    }
+
+    private Command DefineSimulate()
+    {
+        Command command = new("simulate", "The scheduler on more cores than there are, under several models of what a key is; validated in the same run.");
+        Argument<string?> file = new("FILE") { Description = "Trace, one JSON object a line (the load of a seed).", Arity = ArgumentArity.ZeroOrOne };
+        Option<string?> microseconds = Text("--us", "What a transaction of a trace is busy for, in microseconds; 0: it touches its keys, no more (10).");
+        Option<string?> seed = Text("--seed", "Seed of the load (1).");
+        Option<string?> blocks = Text("--blocks", "Blocks of the load (5).");
+        Option<string?> txs = Text("--txs", "Transactions per block of the load (2000).");
+        Option<string?> mix = Text("--mix", $"Percents of the load ({WorkloadMix.Default}).");
+        Option<string?> conflict = Text("--conflict", "Share of the load that goes to one hot pool and one hot sender, 0 to 1 (0).");
+        Option<string?> rounds = Text("--rounds", "Rounds of measuring (9).");
+        Option<bool> anyway = new("--anyway") { Description = "Show more than two workers though the simulation is off at one or two." };
+        Option<string?> json = Text("--json", "Report file (none).");
+        command.Arguments.Add(file);
+        AddAll(command, microseconds, seed, blocks, txs, mix, conflict, rounds, anyway, json);
+        command.SetAction(parsed =>
+        {
+            Refusal refusal = Refusal.None;
+            if (!OptionValues.TryInteger("--us", parsed.GetValue(microseconds), 0, 1_000, 10, out ulong busy, ref refusal)
+                || !OptionValues.TryInteger("--seed", parsed.GetValue(seed), 0, ulong.MaxValue, 1, out ulong seedValue, ref refusal)
+                || !OptionValues.TryInteger("--blocks", parsed.GetValue(blocks), 1, 1_000, 5, out ulong blockCount, ref refusal)
+                || !OptionValues.TryInteger("--txs", parsed.GetValue(txs), 1, 100_000, 2_000, out ulong txCount, ref refusal)
+                || !OptionValues.TryMix("--mix", parsed.GetValue(mix), out WorkloadMix workload, ref refusal)
+                || !OptionValues.TryShare("--conflict", parsed.GetValue(conflict), 0, out int hot, ref refusal)
+                || !OptionValues.TryInteger("--rounds", parsed.GetValue(rounds), 1, 1_000, 9, out ulong roundCount, ref refusal)
+                || !TryTarget(parsed.GetValue(json), ref refusal))
+            {
+                return _terminal.Fail(refusal);
+            }
+
+            SimulateOptions options = new(
+                parsed.GetValue(file), (int)busy, seedValue, (int)blockCount, (int)txCount, workload, hot, (int)roundCount, parsed.GetValue(anyway), parsed.GetValue(json));
+            return SimulateJob.Run(options, _terminal);
         });
         return command;
     }

@@ -1,7 +1,7 @@
 // The command line: its grammar, and the way from words to a command that runs.
 //
 //   loadtest                                        the main job
-//   loadtest run | info | replay FILE | bench SUITE | db COMMAND | soak | kill | trace | conflicts | calibrate
+//   loadtest run | info | replay FILE | bench SUITE | db COMMAND | soak | kill | trace | conflicts | simulate | calibrate
 //
 // The grammar takes every value as text; OptionValues judges it, so that a refusal is one sentence of ours. No input
 // reaches a stack trace: what is wrong with the input is a Refusal, what is wrong with the machine is caught in Run by
@@ -49,6 +49,7 @@ internal sealed partial class CommandLine
         _root.Subcommands.Add(DefineKill());
         _root.Subcommands.Add(DefineTrace());
         _root.Subcommands.Add(DefineConflicts());
+        _root.Subcommands.Add(DefineSimulate());
         _root.Subcommands.Add(DefineCalibrate());
     }
 

@@ -46,6 +46,15 @@ internal sealed record TraceOptions(
 internal sealed record ConflictsOptions(
     string? File, ulong? Block, string? Data, ulong Height, bool BalancesAdd, bool CostsGas, int Keys, string? Json, string? Dot);
 
+/// <summary><c>simulate</c>.</summary>
+/// <param name="File">Trace; null for the load of a seed.</param>
+/// <param name="Microseconds">What a transaction of a trace is busy for; 0 for touching its keys only.</param>
+/// <param name="Rounds">Rounds of measuring.</param>
+/// <param name="Anyway">Show what validation does not support.</param>
+/// <param name="Json">Report to write; null for none.</param>
+internal sealed record SimulateOptions(
+    string? File, int Microseconds, ulong Seed, int Blocks, int Txs, WorkloadMix Mix, int ConflictPermyriad, int Rounds, bool Anyway, string? Json);
+
 /// <summary><c>calibrate</c>.</summary>
 /// <param name="Runs">Rounds over all programs; the least time of each counts.</param>
 /// <param name="Json">File to write; null for none.</param>

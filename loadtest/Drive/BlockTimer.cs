@@ -55,20 +55,20 @@ internal sealed class BlockTimer(ParallelEngine engine, ExecutionRules rules, in
         engine.TryExecute(batch, context, view, rules, workerCount, out BatchResult? result, out BatchFault fault)
             ? result.Trace
             : throw new InvariantException($"Block {context.Height} does not execute: {fault.Refusal}");
+}
 
-    /// <summary>A state that can be read and does not change.</summary>
-    private sealed class RootlessView(IStateView records) : IStateView
-    {
-        public StateRoot Root => default;
+/// <summary>A state that can be read and does not change.</summary>
+internal sealed class RootlessView(IStateView records) : IStateView
+{
+    public StateRoot Root => default;
 
-        public int Readers => records.Readers;
+    public int Readers => records.Readers;
 
-        public int Read(in StateKey key, Span<byte> target) => records.Read(key, target);
+    public int Read(in StateKey key, Span<byte> target) => records.Read(key, target);
 
-        public int Read(int reader, in StateKey key, Span<byte> target) => records.Read(reader, key, target);
+    public int Read(int reader, in StateKey key, Span<byte> target) => records.Read(reader, key, target);
 
-        public IStateView Apply(StateDiff diff) => this;
-    }
+    public IStateView Apply(StateDiff diff) => this;
 }
 
 /// <summary>Readings of traces.</summary>

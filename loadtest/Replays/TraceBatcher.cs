@@ -19,7 +19,8 @@ namespace ParallelVm.Loadtest.Replays;
 
 /// <summary>Makes batches of trace blocks.</summary>
 /// <param name="balancesAdd">Declare balances as Add; otherwise as Write, like everything else.</param>
-internal sealed class TraceBatcher(StateHashing hashing, bool balancesAdd)
+/// <param name="body">What runs in place of the touch program; null for the touch program.</param>
+internal sealed class TraceBatcher(StateHashing hashing, bool balancesAdd, INativeProgram? body = null)
 {
     private const ulong GasLimit = 100_000_000;
 
@@ -93,6 +94,7 @@ internal sealed class TraceBatcher(StateHashing hashing, bool balancesAdd)
             Id = new TxId(new Bytes32(0, block.Number, 0, (ulong)tx)),
             Programs = [Owner],
             Program = program,
+            Native = body,
             EntryIndex = program.FindEntry(call.Selector),
             Arguments = call.Arguments,
             Accesses = list,

@@ -7,6 +7,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using ParallelVm.Loadtest.Calibration;
 using ParallelVm.Loadtest.Conflicts;
+using ParallelVm.Loadtest.Simulate;
 using ParallelVm.Loadtest.Traces;
 using ParallelVm.Primitives;
 
@@ -18,6 +19,7 @@ namespace ParallelVm.Loadtest.Reports;
 [JsonSerializable(typeof(TraceReport))]
 [JsonSerializable(typeof(CalibrationReport))]
 [JsonSerializable(typeof(ConflictsReport))]
+[JsonSerializable(typeof(SimulateReport))]
 internal sealed partial class ReportJson : JsonSerializerContext;
 
 /// <summary>Writes reports.</summary>
@@ -52,6 +54,9 @@ internal static class ReportFile
 
     /// <inheritdoc cref="ToJson(Report)"/>
     public static string ToJson(ConflictsReport report) => JsonSerializer.Serialize(report, ReportJson.Default.ConflictsReport) + "\n";
+
+    /// <inheritdoc cref="ToJson(Report)"/>
+    public static string ToJson(SimulateReport report) => JsonSerializer.Serialize(report, ReportJson.Default.SimulateReport) + "\n";
 
     /// <summary>Replaces the file by <paramref name="json"/>.</summary>
     /// <exception cref="IOException">The folder or the disk refuses.</exception>

@@ -1,0 +1,250 @@
+// The constants of the virtual clock, measured here and now: each is the lower quartile of many tries (what else the machine does only
+// adds), with two threads of a WorkerPool where it takes two. They are properties of the machine at this moment, so they belong to one run and are never kept.
+//
+// Threading: the caller and one helper.
+
+using System;
+using System.Threading;
+using System.Threading.Channels;
+using ParallelVm.Engine;
+using ParallelVm.Scheduler;
+
+namespace ParallelVm.Loadtest.Simulate;
+
+/// <summary>Measures what scheduling costs.</summary>
+internal static class CostProbe
+{
+    private const int Tries = 201;
+    private const int Operations = 20_000;
+    private const int SpinsMax = 200;               // as WorkerPool waits
+    private const int SpinLength = 20;
+    private const int PatienceMs = 2_000;
+
+    private static readonly TimeProvider Time = TimeProvider.System;
+
+    /// <summary>One reading of the clock, which is inside every measured transaction once.</summary>
+    public static long ClockNs() => Typical(Tries, () =>
+    {
+        long start = Time.GetTimestamp();
+        for (int i = 0; i < 100; i++)
+        {
+            Time.GetTimestamp();
+        }
+
+        return ElapsedNs(start) / 101;
+    });
+
+    /// <summary>Completing the chains of a batch on one thread, per chain: what the scheduler adds to running them.</summary>
+    public static long CompleteNs(in BatchAccesses accesses)
+    {
+        ConflictGraph graph = new(ParallelEngine.ChainGasMax);
+        long[] tries = new long[9];
+        for (int i = 0; i < tries.Length; i++)
+        {
+            graph.Build(in accesses);
+            DrainSink sink = new(new int[Math.Max(1, graph.ChainCount)]);
+            sink.TakeAll(graph.ReadyChains);
+            long start = Time.GetTimestamp();
+            while (sink.TryPop(out int chain))
+            {
+                graph.Complete(chain, ref sink);
+            }
+
+            tries[i] = ElapsedNs(start) / Math.Max(1, graph.ChainCount);
+        }
+
+        Array.Sort(tries);
+        return tries[tries.Length / 4];
+    }
+
+    /// <summary>Everything that needs no batch.</summary>
+    /// <param name="completeNs">From <see cref="CompleteNs"/>.</param>
+    public static SchedulingCosts Measure(long completeNs, int interferencePermille)
+    {
+        using WorkerPool pool = new(2);
+        Channel<long> queue = Channel.CreateUnbounded<long>();
+        long take = Typical(Tries, () =>
+        {
+            long start = Time.GetTimestamp();
+            for (long i = 0; i < 100; i++)
+            {
+                queue.Writer.TryWrite(i);
+                queue.Reader.TryRead(out _);
+            }
+
+            return ElapsedNs(start) / 200;
+        });
+        long spin = Typical(9, () =>
+        {
+            long start = Time.GetTimestamp();
+            for (int i = 0; i < SpinsMax; i++)
+            {
+                Thread.SpinWait(SpinLength);
+            }
+
+            return ElapsedNs(start);
+        });
+        return new SchedulingCosts(
+            take, completeNs, Arrival(pool, isParked: false), Arrival(pool, isParked: true), spin, Enter(pool), Line(pool), interferencePermille);
+    }
+
+    internal static long ElapsedNs(long start) => (long)Time.GetElapsedTime(start).TotalNanoseconds;
+
+    internal static long Typical(int tries, Func<long> measure)
+    {
+        long[] values = new long[tries];
+        for (int i = 0; i < tries; i++)
+        {
+            values[i] = measure();
+        }
+
+        Array.Sort(values);
+        return values[tries / 4];
+    }
+
+    /// <summary>Runs the bodies at the same time; false when the helper did not come in time.</summary>
+    internal static bool TryTogether(WorkerPool pool, Action<int> body)
+    {
+        int inside = 0;
+        bool together = true;
+        pool.Run(2, worker =>
+        {
+            Interlocked.Increment(ref inside);
+            long start = Time.GetTimestamp();
+            while (Volatile.Read(ref inside) < 2)
+            {
+                if (Time.GetElapsedTime(start).TotalMilliseconds > PatienceMs)
+                {
+                    together = false;
+                    return;
+                }
+            }
+
+            body(worker);
+        });
+        return together;
+    }
+
+    // From writing into a channel until the other thread has it: spinning on it, or parked in it.
+    private static long Arrival(WorkerPool pool, bool isParked)
+    {
+        Channel<long> channel = Channel.CreateUnbounded<long>(new UnboundedChannelOptions { AllowSynchronousContinuations = true });
+        long[] values = new long[Tries];
+        int arrived = 0;
+        TryTogether(pool, worker =>
+        {
+            for (int i = 0; i < Tries; i++)
+            {
+                if (worker == 0)
+                {
+                    long calm = Time.GetTimestamp();
+                    while (ElapsedNs(calm) < (isParked ? 150_000 : 3_000))
+                    {
+                        // the other thread is waiting again by now
+                    }
+
+                    channel.Writer.TryWrite(Time.GetTimestamp());
+                    while (Volatile.Read(ref arrived) <= i)
+                    {
+                        // until it says that it has it
+                    }
+                }
+                else
+                {
+                    long written = isParked ? channel.Reader.ReadAsync().AsTask().GetAwaiter().GetResult() : SpinFor(channel.Reader);
+                    values[i] = ElapsedNs(written);
+                    Volatile.Write(ref arrived, i + 1);
+                }
+            }
+        });
+        Array.Sort(values);
+        return values[Tries / 4];
+    }
+
+    private static long SpinFor(ChannelReader<long> reader)
+    {
+        long item;
+        while (!reader.TryRead(out item))
+        {
+            Thread.SpinWait(SpinLength);
+        }
+
+        return item;
+    }
+
+    // From Run until the helper is inside, when the pool has just been used, as it is by the stages before a batch's run.
+    private static long Enter(WorkerPool pool) => Typical(Tries, () =>
+    {
+        long calm = Time.GetTimestamp();
+        while (ElapsedNs(calm) < 100_000)
+        {
+            // what the engine does between its stages
+        }
+
+        long entered = 0;
+        long start = Time.GetTimestamp();
+        pool.Run(2, worker =>
+        {
+            if (worker == 1)
+            {
+                Volatile.Write(ref entered, Time.GetTimestamp());
+                return;
+            }
+
+            while (Volatile.Read(ref entered) == 0 && ElapsedNs(start) < PatienceMs * 1_000_000L)
+            {
+                // the helper is on its way
+            }
+        });
+        return (long)Time.GetElapsedTime(start, Math.Max(start, entered)).TotalNanoseconds;
+    });
+
+    // An interlocked increment that two threads do at once, less one that one does alone.
+    private static long Line(WorkerPool pool)
+    {
+        long shared = 0;
+        long alone = Typical(9, Increments);
+        long[] both = new long[9];
+        for (int i = 0; i < both.Length; i++)
+        {
+            long sum = 0;
+            TryTogether(pool, _ => Interlocked.Add(ref sum, Increments()));
+            both[i] = sum / 2;
+        }
+
+        Array.Sort(both);
+        return Math.Max(0, (both[both.Length / 4] - alone) / Operations);
+
+        long Increments()
+        {
+            long start = Time.GetTimestamp();
+            for (int i = 0; i < Operations; i++)
+            {
+                Interlocked.Increment(ref shared);
+            }
+
+            return ElapsedNs(start);
+        }
+    }
+
+    private struct DrainSink(int[] places) : ICompletionSink
+    {
+        private ReadyStack _stack = new(places);
+
+        public readonly void AdderGroupFinished(int key)
+        {
+            // nothing was added
+        }
+
+        public void Ready(int chain) => _stack.Push(chain);
+
+        public void TakeAll(ReadOnlySpan<int> chains) => _stack.PushPiece(chains);
+
+        public bool TryPop(out int chain)
+        {
+            bool hasOne = _stack.Count > 0;
+            chain = hasOne ? _stack.Pop() : 0;
+            return hasOne;
+        }
+    }
+}

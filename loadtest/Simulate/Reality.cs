@@ -1,0 +1,98 @@
+// What is measured before anything is simulated: the blocks by the plain loop, by two workers, and by the plain loop with each transaction
+// timed; and two plain loops side by side, which says how much two busy cores slow each other without any scheduling.
+//
+// Rounds take turns, and of each the fastest counts, block by block: whatever else the machine does only adds. The times of a
+// block's transactions come from one round, the one with the least sum, never from different rounds.
+//
+// Threading: the caller's thread and one helper.
+
+using System;
+using System.Collections.Generic;
+using System.Linq;
+using System.Threading;
+using ParallelVm.Engine;
+
+namespace ParallelVm.Loadtest.Simulate;
+
+/// <summary>The measured run.</summary>
+/// <param name="Records">By block: accesses, cost estimates, and times with the clock's own taken off.</param>
+/// <param name="SerialNs">Run stage of all blocks by the plain loop.</param>
+/// <param name="ParallelNs">By two workers.</param>
+internal sealed record Reality(BatchRecord[] Records, long SerialNs, long ParallelNs, SchedulingCosts Costs, long ClockNs)
+{
+    private const int WarmRounds = 2;
+
+    /// <summary>Measures.</summary>
+    public static Reality Measure(List<SimulatedBlock> blocks, int rounds)
+    {
+        long clock = CostProbe.ClockNs();
+        using ParallelEngine engine = new(TimeProvider.System, maxWorkers: 2, jit: JitMode.Off);
+        using ParallelEngine other = new(TimeProvider.System, maxWorkers: 1, jit: JitMode.Off);
+        using WorkerPool pool = new(2);
+        long[][] serial = Table(blocks.Count, rounds);
+        long[][] parallel = Table(blocks.Count, rounds);
+        (long Sum, BatchRecord Record)[][] timed = [.. blocks.Select(_ => new (long, BatchRecord)[rounds])];
+        long leastAlone = long.MaxValue;
+        long leastBoth = long.MaxValue;
+        for (int round = -WarmRounds; round < rounds; round++)
+        {
+            long alone = 0;
+            for (int i = 0; i < blocks.Count; i++)
+            {
+                long one = RunNs(engine, blocks[i], workers: 1);
+                long two = RunNs(engine, blocks[i], workers: 2);
+                engine.RecordsTransactions = true;
+                RunNs(engine, blocks[i], workers: 1);
+                engine.RecordsTransactions = false;
+                alone += one;
+                if (round >= 0)
+                {
+                    serial[i][round] = one;
+                    parallel[i][round] = two;
+                    BatchRecord record = Without(clock, engine.Recorded!);
+                    timed[i][round] = (record.TimesNs.Sum(time => (long)time), record);
+                }
+            }
+
+            long both = SideBySide(pool, engine, other, blocks);
+            if (round >= 0 && both > 0)
+            {
+                leastAlone = Math.Min(leastAlone, alone);
+                leastBoth = Math.Min(leastBoth, both);
+            }
+        }
+
+        BatchRecord[] records = [.. timed.Select(tries => tries.MinBy(one => one.Sum).Record)];
+        int interference = leastBoth == long.MaxValue ? 1_000 : (int)Math.Clamp(leastBoth * 1_000 / Math.Max(1, 2 * leastAlone), 1_000, 10_000);
+        SchedulingCosts costs = CostProbe.Measure(CostProbe.CompleteNs(Widest(records).Accesses), interference);
+        return new Reality(records, serial.Sum(tries => tries.Min()), parallel.Sum(tries => tries.Min()), costs, clock);
+    }
+
+    private static long RunNs(ParallelEngine engine, SimulatedBlock block, int workers) =>
+        engine.Execute(block.Batch, block.Context, block.State, block.Rules, workers).Trace.Stages.RunNs;
+
+    // Run stages of both, added up; each runs every block once, by the plain loop.
+    private static long SideBySide(WorkerPool pool, ParallelEngine first, ParallelEngine second, List<SimulatedBlock> blocks)
+    {
+        long sum = 0;
+        CostProbe.TryTogether(pool, worker =>
+        {
+            ParallelEngine engine = worker == 0 ? first : second;
+            long mine = 0;
+            foreach (SimulatedBlock block in blocks)
+            {
+                mine += RunNs(engine, block, workers: 1);
+            }
+
+            Interlocked.Add(ref sum, mine);
+        });
+        return sum;
+    }
+
+    private static BatchRecord Widest(BatchRecord[] records) => records.MaxBy(record => record.TimesNs.Length)!;
+
+    private static BatchRecord Without(long clockNs, BatchRecord record) =>
+        record with { TimesNs = Array.ConvertAll(record.TimesNs, time => (uint)Math.Max(1, time - clockNs)) };
+
+    private static long[][] Table(int rows, int columns) => [.. Enumerable.Range(0, rows).Select(_ => new long[columns])];
+}

@@ -7,8 +7,9 @@
 //
 // Reads are done on the thread that asks. Writes too, or on the one thread of a DeviceQueue: FASTER lets whoever comes
 // along take the next step of a checkpoint, and a reader must not find itself writing the index. Nothing here is durable
-// before Checkpoints has synced the files. Long writes are cut into pieces and synced piece by piece, so that a
-// checkpoint does not leave a gigabyte of dirty pages in the way of the block log's next fsync.
+// before Checkpoints has synced the files. Long writes are cut into pieces, and every mebibyte is synced, so that a
+// checkpoint never leaves more than that of dirty pages in the way of the block log's next fsync: a journal that orders data
+// before its records makes one file's fsync wait for the others'.
 //
 // Threading: FASTER calls from the applier and from readers; the table of open files has a lock.
 
@@ -44,7 +45,7 @@ internal interface IReadGuard
 internal sealed class SeamDevice : StorageDeviceBase
 {
     private const uint MaxTransferBytes = 1u << 30;
-    private const int PieceBytes = 4 << 20;
+    private const int PieceBytes = 1 << 20;
 
     private readonly IFileSystem _files;
     private readonly DeviceWatch _watch;
@@ -52,6 +53,7 @@ internal sealed class SeamDevice : StorageDeviceBase
     private readonly Dictionary<int, IDataFile> _open = [];
 
     private readonly DeviceQueue? _queue;
+    private int _unsynced;        // bytes written since the last sync; two writers at once, without a queue, may sync once less
 
     /// <summary>Every read goes through it while it is there.</summary>
     public IReadGuard? Guard { get; set; }
@@ -96,8 +98,10 @@ internal sealed class SeamDevice : StorageDeviceBase
                 int piece = (int)Math.Min(PieceBytes, numBytesToWrite - done);
                 file.Write((long)destinationAddress + done, new ReadOnlySpan<byte>((byte*)sourceAddress + done, piece));
                 done += (uint)piece;
-                if (numBytesToWrite > PieceBytes)
+                _unsynced += piece;
+                if (_unsynced >= PieceBytes)
                 {
+                    _unsynced = 0;
                     file.Sync();
                 }
             }

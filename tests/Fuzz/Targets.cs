@@ -35,6 +35,7 @@ internal static class Targets
         ["container"] = new("container", 16 * 1024, Containers, AcceptsContainer),
         ["verifier"] = new("verifier", 16 * 1024, Containers, AcceptsProgram),
         ["assembler"] = new("assembler", 32 * 1024, Sources, AcceptsSource),
+        ["proof"] = new("proof", 16 * 1024, ProofTarget.Samples, ProofTarget.Accepts),
     };
 
     private static byte[][] Containers() => [ReferencePrograms.Token, ReferencePrograms.Amm, ReferencePrograms.Counter];
@@ -142,7 +143,7 @@ internal static class Targets
         return accepted;
     }
 
-    private static void Require(bool holds, string law)
+    internal static void Require(bool holds, string law)
     {
         if (!holds)
         {

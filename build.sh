@@ -10,6 +10,7 @@ usage: ./build.sh COMMAND
   test              the whole test suite
   sim [seed] [args] simulate a chain with crashes from a seed (tests/Simulation); without a seed: a short campaign
   sim crash [args]  crash points and disk faults of the store: --minutes M --seed S
+  sim schedules [args] the engine's workers under chosen and delayed schedules: --minutes M --seed S
   fuzz TARGET [args] fuzz one decoder (tests/Fuzz); without a target: list them
   bench SUITE       loadtest's benchmark suite, for example: engine
   mutants ROOM      mutation score of one room with Stryker.NET, for example: Scheduler

@@ -83,6 +83,12 @@ internal sealed partial class Batch
         _packChanges = PackChanges;
     }
 
+    public IRunDriver? Driver
+    {
+        get => _ranges.Driver;
+        set => _ranges.Driver = value;
+    }
+
     public KeyTable Keys { get; }
 
     public AddShards Shards { get; } = new();

@@ -48,7 +48,8 @@ public sealed class ParallelEngine : IDisposable
     private readonly Batch _batch;
     private readonly ConflictGraph _graph = new(ChainGasMax);
     private readonly ObjectPool<Interpreter> _interpreters;
-    private readonly ParallelRun _run;
+    private readonly ParallelRun<BatchTarget> _run;
+    private readonly Interpreter?[] _atWork;              // by worker, during a run
     private bool _isDirty;
     private int _busy;
 
@@ -72,7 +73,8 @@ public sealed class ParallelEngine : IDisposable
         Code = code;
         _batch = new Batch(time, Pool, _graph, salt ?? ((ulong)time.GetTimestamp() * 0x9E3779B97F4A7C15));
         _interpreters = new DefaultObjectPool<Interpreter>(new InterpreterPolicy(code), maxWorkers);
-        _run = new ParallelRun(_batch, _graph, _interpreters);
+        _atWork = new Interpreter?[maxWorkers];
+        _run = new ParallelRun<BatchTarget>(_graph, new BatchTarget(_batch, _interpreters, _atWork));
     }
 
     private ParallelEngine(TimeProvider time, int maxWorkers, ulong? salt, JitThreads? threads, JitMode jit)
@@ -96,6 +98,20 @@ public sealed class ParallelEngine : IDisposable
 
     /// <summary>Takes the parallel way whatever it may gain: for tests and measurements. Results are the same.</summary>
     public bool AlwaysParallel { get; set; }
+
+    /// <inheritdoc cref="ParallelRun{TTarget}.BeforeStep"/>
+    internal Action<int>? BeforeStep
+    {
+        get => _run.BeforeStep;
+        set => _run.BeforeStep = value;
+    }
+
+    /// <summary>One thread that plays all workers, under a test's control.</summary>
+    internal IRunDriver? Driver
+    {
+        get => _batch.Driver;
+        set => _batch.Driver = value;
+    }
 
     /// <summary>Executes a batch in the order of its messages.</summary>
     /// <param name="messages">Admitted messages; their resolved keys are trusted (M1..M3).</param>
@@ -218,7 +234,16 @@ public sealed class ParallelEngine : IDisposable
         _batch.Begin(workers > 1, MeasuresTransactions || RecordsTransactions);
         if (workers > 1)
         {
-            _run.Run(Pool, workers);
+            Array.Clear(_atWork);                   // of a run that failed: they are not trusted again
+            _run.Run(Pool, workers, Driver);
+            foreach (ref Interpreter? used in _atWork.AsSpan())
+            {
+                if (used is not null)
+                {
+                    _interpreters.Return(used);
+                    used = null;
+                }
+            }
         }
         else
         {
@@ -235,6 +260,13 @@ public sealed class ParallelEngine : IDisposable
     private readonly struct InOrder(Batch batch, Interpreter interpreter) : ITransactionStep
     {
         public void Run(int txIndex) => batch.RunOne(0, txIndex, interpreter);
+    }
+
+    private readonly struct BatchTarget(Batch batch, ObjectPool<Interpreter> idle, Interpreter?[] atWork) : IRunTarget
+    {
+        public void RunOne(int worker, int tx) => batch.RunOne(worker, tx, atWork[worker] ??= idle.Get());
+
+        public void Fold(int key) => batch.Shards.Fold(key, batch.Keys.RecordOf(key));
     }
 
     private sealed class InterpreterPolicy(CodeCache? code) : PooledObjectPolicy<Interpreter>

@@ -26,6 +26,9 @@ internal sealed class RangeLoop
         _drain = Drain;
     }
 
+    /// <summary>Deals the pieces instead of threads, when there is one.</summary>
+    public IRunDriver? Driver { get; set; }
+
     /// <summary>Calls <paramref name="body"/> until all of [0, <paramref name="count"/>) is done.</summary>
     /// <param name="grain">Length of a piece, at least 1.</param>
     /// <param name="body">A cached delegate keeps this free of allocation.</param>
@@ -37,6 +40,16 @@ internal sealed class RangeLoop
             if (count > 0)
             {
                 body(0, 0, count);
+            }
+
+            return;
+        }
+
+        if (Driver is not null)
+        {
+            for (int from = 0; from < count; from += grain)
+            {
+                body(Driver.Choose(workers), from, Math.Min(count, from + grain));
             }
 
             return;

@@ -3,7 +3,8 @@
 // Three nodes with 1, 2 and 5 workers over real stores, one seed. Each height: users submit (good, failing and hostile bytes),
 // one node builds and at times another builds a sibling, all nodes verify both, one block is accepted everywhere and the other
 // rejected; nodes crash and restart. After every height all nodes must agree on block id and state root with node 0, which runs
-// one transaction after the other. `sim crash` is another campaign, see CrashCampaign. Without a seed it runs seed after seed for M minutes (default 1).
+// one transaction after the other. `sim crash` and `sim schedules` are other
+// campaigns, see CrashCampaign and ScheduleCampaign. Without a seed it runs seed after seed for M minutes (default 1).
 
 using System;
 using System.Collections.Generic;
@@ -19,6 +20,11 @@ using ParallelVm.Simulation;
 if (args.Length > 0 && args[0] == "crash")
 {
     return CrashCampaign.Run(args);
+}
+
+if (args.Length > 0 && args[0] == "schedules")
+{
+    return ScheduleCampaign.Run(args);
 }
 
 ulong? seed = null;

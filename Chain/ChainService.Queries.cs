@@ -58,7 +58,7 @@ public readonly record struct AccountSummary(UInt128 Balance, UInt128 Preferred,
 /// <param name="Path">The record's place in the tree.</param>
 /// <param name="Value">Its value, or null: there is no such record.</param>
 /// <param name="Proof">See <c>MerkleProof</c>; null when the store makes none.</param>
-public sealed record ProvenRecord(BlockHeader Block, StateKey Path, byte[]? Value, byte[]? Proof);
+public sealed record ProvenRecord(Block Block, StateKey Path, byte[]? Value, byte[]? Proof);
 
 /// <content>Questions.</content>
 public sealed partial class ChainService
@@ -181,7 +181,7 @@ public sealed partial class ChainService
             }
 
             int length = prover is null || at == _last.Header.Height ? _store.Accepted.Read(path, value) : prover.ReadAt(at, path, value);
-            record = new ProvenRecord(block.Header, path, length < 0 ? null : value[..length].ToArray(), prover?.ProveAt(at, path));
+            record = new ProvenRecord(block, path, length < 0 ? null : value[..length].ToArray(), prover?.ProveAt(at, path));
             return true;
         }
     }

@@ -39,6 +39,9 @@ public sealed record Discovery
     /// <summary>How the last run ended. Open slots named records that do not exist.</summary>
     public required Outcome Outcome { get; init; }
 
+    /// <summary>The transaction of the last run, with placeholders for the keys of open slots. Not to be signed while there are any.</summary>
+    public required Transaction LastTried { get; init; }
+
     /// <summary>The transaction with everything that was found, and zeros for signatures; null while slots are open.</summary>
     public Transaction? Transaction { get; init; }
 

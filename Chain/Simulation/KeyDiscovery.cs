@@ -84,6 +84,7 @@ public sealed class KeyDiscovery
             On = snapshot.Block,
             Slots = [],
             Outcome = simulation.Receipt.Outcome,
+            LastTried = transaction,
             Transaction = transaction,
             Simulation = simulation,
             Runs = 1,
@@ -114,7 +115,7 @@ public sealed class KeyDiscovery
             isExhausted |= other.IsExhausted;
         }
 
-        Discovery result = new() { On = snapshot.Block, Slots = slots, Outcome = search.Outcome, Runs = runs, IsExhausted = isExhausted };
+        Discovery result = new() { On = snapshot.Block, Slots = slots, Outcome = search.Outcome, LastTried = search.LastTried, Runs = runs, IsExhausted = isExhausted };
         if (!Array.Exists(slots, static slot => slot.Key is null))
         {
             BoundSlot[] bound = Array.ConvertAll(slots, static slot => new BoundSlot(slot.Owner, slot.Key!.Value, slot.Mode));
@@ -126,6 +127,7 @@ public sealed class KeyDiscovery
             bool simulates = _simulator.TrySimulate(transaction, snapshot, out Simulation? simulation, out Refusal tooShort);
             result = result with
             {
+                LastTried = transaction,
                 Transaction = transaction,
                 Simulation = simulation,
                 Refusal = tooShort,

@@ -42,6 +42,9 @@ internal sealed class KeySearch
     /// <summary>How the last run ended.</summary>
     public Outcome Outcome => _last.Outcome;
 
+    /// <summary>What the last run ran.</summary>
+    public Transaction LastTried => _last.Transaction;
+
     /// <summary>Runs so far.</summary>
     public int Runs { get; private set; }
 

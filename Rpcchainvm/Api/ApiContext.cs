@@ -1,0 +1,30 @@
+// What the methods answer from.
+
+using System;
+using System.Collections.Generic;
+using System.Threading;
+using ParallelVm.Chain;
+
+namespace ParallelVm.Rpcchainvm.Api;
+
+/// <summary>The chain and what stands beside it.</summary>
+internal sealed record ApiContext
+{
+    /// <summary>The chain.</summary>
+    public required ChainService Chain { get; init; }
+
+    /// <summary>Runs what is only tried.</summary>
+    public required Simulator Simulator { get; init; }
+
+    /// <summary>Finds keys.</summary>
+    public required KeyDiscovery Discovery { get; init; }
+
+    /// <summary>The clock of clients: what a default expiry is counted from.</summary>
+    public required TimeProvider Time { get; init; }
+
+    /// <summary>Told of transactions that have just entered the mempool: they are to be gossiped, and a builder may be waiting for them.</summary>
+    public Action<IReadOnlyList<ReadOnlyMemory<byte>>>? Submitted { get; init; }
+
+    /// <summary>The caller has gone away.</summary>
+    public CancellationToken Cancel { get; init; }
+}

@@ -39,7 +39,7 @@ case "$command" in
     rid=${1:-linux-x64}
     out=artifacts/plugin
     dotnet publish PluginHost -c Release -r "$rid" --artifacts-path artifacts/build -o "$out/files" -p:NuGetLockFilePath=obj/publish.lock.json \
-      -p:SelfContained=true -p:PublishSingleFile=true -p:PublishReadyToRun=true -p:DebugType=none -p:PublishDocumentationFiles=false
+      -p:SelfContained=true -p:PublishSingleFile=true -p:PublishReadyToRun=true -p:PublishReadyToRunComposite=false -p:DebugType=none -p:PublishDocumentationFiles=false
     vmid=$("$out/files/ParallelVm.PluginHost" vmid)
     mv "$out/files/ParallelVm.PluginHost" "$out/$vmid"
     rm -r "$out/files"

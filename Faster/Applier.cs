@@ -110,6 +110,18 @@ internal sealed class Applier : IDisposable
         }
     }
 
+    /// <summary>Bytes of the table's index.</summary>
+    public long IndexBytes
+    {
+        get
+        {
+            lock (_tableGates[0])
+            {
+                return _table.Parts * _table.Shape.IndexBuckets * TableShape.BucketBytes;
+            }
+        }
+    }
+
     /// <summary>Blocks that wait.</summary>
     public int Waiting
     {

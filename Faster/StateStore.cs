@@ -90,6 +90,9 @@ public sealed partial class StateStore : IStateStore, IStateProver
     /// <summary>Bytes of memory under the tree.</summary>
     public long TreeMemoryBytes => _base.Tree.MemoryBytes;
 
+    /// <summary>Bytes of memory under the state table's index, overflow not counted.</summary>
+    public long IndexMemoryBytes => _applier.IndexBytes;
+
     internal BlockView Base => _base;
 
     internal StateHashing Hashing => _options.Hashing;

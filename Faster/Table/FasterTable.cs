@@ -36,6 +36,9 @@ internal readonly record struct TableShape(long IndexBuckets, int PageBytes, lon
 {
     public const long MaxIndexBuckets = 1 << 24;
 
+    /// <summary>Bytes of a bucket.</summary>
+    public const int BucketBytes = 64;
+
     public bool IsValid =>
         long.IsPow2(IndexBuckets) && IndexBuckets is >= 16 and <= MaxIndexBuckets                            // T3
         && int.IsPow2(PageBytes) && PageBytes is >= 16 * 1024 and <= 1 << 28
@@ -95,7 +98,7 @@ internal sealed class FasterTable : IDisposable
             _factory, new DefaultCheckpointNamingScheme(folder), removeOutdated: false);
         _kv = new FasterKV<SpanByte, SpanByte>(new FasterKVSettings<SpanByte, SpanByte>
         {
-            IndexSize = shape.IndexBuckets * 64,
+            IndexSize = shape.IndexBuckets * TableShape.BucketBytes,
             LogDevice = _device,
             PageSize = shape.PageBytes,
             SegmentSize = shape.SegmentBytes,

@@ -1,17 +1,20 @@
 // The rows of the store itself, on real files in a temporary folder that is removed.
 //
 //   faster.get, faster.upsert      records read from, written to the state table, in M/s; 2^20 keys of 32 + 65 + 40 bytes
-//   dictionary.*, sorted.*         the same keys and values in a Dictionary, and in a sorted array that is searched: the least that an
-//                                  ordered index costs, before it is durable and before it takes a new key
+//   dictionary.*, sorted.*         the same keys and values in a Dictionary, and in a SortedDictionary: what a map in memory costs,
+//                                  without and with an order, and without a file
 //   commit.p50, commit.p99         an accepted block of 1,000 changed keys, from its diff to its fsync, in ms; root included
 //   checkpoint.pauseP99            p99 of the blocks accepted while a checkpoint was under way; twin: commit.p99
-//   recovery.1m, recovery.10m      opening a store of so many records from its checkpoint, root verified, in s
+//   recovery.1m, recovery.10m      opening a store of so many records from its checkpoint, root verified, by two workers, in s
+//   memory.perKey.1m, .10m         bytes of tree and of index per record of those stores; memory.perKey is the larger's. The part
+//                                  of the table's log that stays in memory is a setting and comes on top
 //
 // Threading: the caller's thread, and the store's applier.
 
 using System;
 using System.Collections.Generic;
 using System.IO;
+using ParallelVm.Engine;
 using ParallelVm.Faster;
 using ParallelVm.Primitives;
 using ParallelVm.Primitives.State;
@@ -23,7 +26,7 @@ internal static partial class StateSuite
     private const int ValueBytes = 40;
     private const int Touched = 200_000;
 
-    private static void AddStoreRows(List<BenchRow> rows, string folder, List<IDisposable> open)
+    private static void AddStoreRows(List<BenchRow> rows, string folder, List<IDisposable> open, WorkerPool pool)
     {
         TableBench table = new(Path.Combine(folder, "table"));
         open.Add(table);
@@ -38,8 +41,13 @@ internal static partial class StateSuite
         rows.Add(new BenchRow("commit.p50", "ms", "", () => commit.Measure(0)));
         rows.Add(new BenchRow("commit.p99", "ms", "", () => commit.Measure(1)));
         rows.Add(new BenchRow("checkpoint.pauseP99", "ms", "commit.p99", () => commit.Measure(2)));
-        rows.Add(new BenchRow("recovery.1m", "s", "", new RecoveryBench(Path.Combine(folder, "1m"), 1_000_000).Measure));
-        rows.Add(new BenchRow("recovery.10m", "s", "", new RecoveryBench(Path.Combine(folder, "10m"), 10_000_000).Measure));
+        RecoveryBench million = new(Path.Combine(folder, "1m"), 1_000_000, pool);
+        RecoveryBench tenMillion = new(Path.Combine(folder, "10m"), 10_000_000, pool);
+        rows.Add(new BenchRow("recovery.1m", "s", "", million.Measure));
+        rows.Add(new BenchRow("recovery.10m", "s", "", tenMillion.Measure));
+        rows.Add(new BenchRow("memory.perKey.1m", "B", "", () => million.BytesPerKey));
+        rows.Add(new BenchRow("memory.perKey.10m", "B", "", () => tenMillion.BytesPerKey));
+        rows.Add(new BenchRow("memory.perKey", "B", "", () => tenMillion.BytesPerKey));
     }
 
     private static StateStoreOptions OptionsOf(string folder, long keys) => new()
@@ -102,14 +110,14 @@ internal static partial class StateSuite
 
         private readonly SeededRandom _random = new(7);
         private readonly byte[] _target = new byte[StateLimits.MaxRecordBytes];
-        private readonly StateKey[] _sortedKeys = new StateKey[Keys];
-        private readonly byte[][] _sortedValues = new byte[Keys][];
+        private readonly StateKey[] _keys = new StateKey[Keys];
+        private readonly SortedDictionary<StateKey, byte[]> _sorted = [];
         private readonly Dictionary<StateKey, byte[]> _dictionary = new(Keys);
         private StateTableProbe? _table;
 
         public double DictionaryGet() => Get(key => _dictionary.TryGetValue(key, out byte[]? value) ? Copy(value) : 0);
 
-        public double SortedGet() => Get(key => Array.BinarySearch(_sortedKeys, key) is >= 0 and int at ? Copy(_sortedValues[at]) : 0);
+        public double SortedGet() => Get(key => _sorted.TryGetValue(key, out byte[]? value) ? Copy(value) : 0);
 
         public double FasterGet() => Get(key => Table.Read(key, _target));
 
@@ -125,8 +133,7 @@ internal static partial class StateSuite
         {
             foreach (ref readonly DiffEntry entry in entries)
             {
-                int at = Array.BinarySearch(_sortedKeys, entry.Key);
-                _sortedValues[at] = values.ValueOf(entry).ToArray();
+                _sorted[entry.Key] = values.ValueOf(entry).ToArray();
             }
         });
 
@@ -151,9 +158,9 @@ internal static partial class StateSuite
                     _table.Write(all);
                     for (int i = 0; i < Keys; i++)
                     {
-                        _sortedKeys[i] = all.Entries[i].Key;
-                        _sortedValues[i] = all.ValueOf(all.Entries[i]).ToArray();
-                        _dictionary[_sortedKeys[i]] = _sortedValues[i];
+                        _keys[i] = all.Entries[i].Key;
+                        _dictionary[_keys[i]] = all.ValueOf(all.Entries[i]).ToArray();
+                        _sorted[_keys[i]] = all.ValueOf(all.Entries[i]).ToArray();
                     }
                 }
 
@@ -169,7 +176,7 @@ internal static partial class StateSuite
             StateKey[] asked = new StateKey[Touched];
             for (int i = 0; i < asked.Length; i++)
             {
-                asked[i] = _sortedKeys[_random.Next(Keys)];
+                asked[i] = _keys[_random.Next(Keys)];
             }
 
             long bytes = 0;
@@ -265,13 +272,16 @@ internal static partial class StateSuite
     }
 
     /// <summary>A store of so many records, closed in good order.</summary>
-    private sealed class RecoveryBench(string folder, int keys)
+    private sealed class RecoveryBench(string folder, int keys, WorkerPool pool)
     {
         private bool _isFilled;
 
+        /// <summary>Of the store that was opened last.</summary>
+        public double BytesPerKey { get; private set; }
+
         public double Measure()
         {
-            StateStoreOptions options = OptionsOf(folder, keys);
+            StateStoreOptions options = OptionsOf(folder, keys) with { Jobs = (count, job) => pool.For(count, pool.MaxWorkers, job) };
             if (!_isFilled)
             {
                 using StateStore store = StateStore.Open(options with { HistoryBlocks = 0, CheckpointOnDispose = true });
@@ -283,6 +293,7 @@ internal static partial class StateSuite
             using StateStore opened = StateStore.Open(options);
             double seconds = TimeProvider.System.GetElapsedTime(start).TotalSeconds;
             Invariant.Require(opened.Records == keys && !opened.TryNextReplay(out _));
+            BytesPerKey = (double)(opened.TreeMemoryBytes + opened.IndexMemoryBytes) / keys;
             return seconds;
         }
     }

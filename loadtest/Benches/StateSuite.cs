@@ -5,7 +5,7 @@
 //                  base; in ms, one worker
 //   root.U.N.w2    the same with two workers; its twin is the row of one worker
 //   build.perKey   a tree of 2^24 keys from unsorted paths and value hashes, one worker, in ns per key
-//   memory.perKey  bytes of tree per key at 2^20 keys, and at 2^24
+//   tree.perKey    bytes of tree per key at 2^20 keys, and at 2^24
 //
 // Rows of the store itself are in StateSuite.Store.cs.
 //
@@ -40,7 +40,7 @@ internal static partial class StateSuite
         List<IDisposable> open = [];
         try
         {
-            AddStoreRows(rows, folder, open);
+            AddStoreRows(rows, folder, open, pool);
             return BenchRunner.Run(Name, rows, options.Runs, EnvironmentProbe.Read(), progress);
         }
         finally
@@ -64,8 +64,8 @@ internal static partial class StateSuite
         }
 
         rows.Add(new BenchRow("build.perKey", "ns", "", large.MeasureBuild));
-        rows.Add(new BenchRow("memory.perKey.2^20", "B", "", () => small.BytesPerKey));
-        rows.Add(new BenchRow("memory.perKey", "B", "", () => large.BytesPerKey));
+        rows.Add(new BenchRow("tree.perKey.2^20", "B", "", () => small.BytesPerKey));
+        rows.Add(new BenchRow("tree.perKey.2^24", "B", "", () => large.BytesPerKey));
     }
 
     /// <summary>One tree of 2^bits keys that is changed again and again, by one worker or two.</summary>

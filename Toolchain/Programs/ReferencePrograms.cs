@@ -1,5 +1,5 @@
 // The reference programs as containers, assembled from the texts beside this file when they are first asked for.
-// Selectors, arguments and records are in TokenCalls, AmmCalls, CounterCalls and their layouts.
+// Selectors, arguments and records are in TokenCalls, AmmCalls, CounterCalls, OrderBookCalls and their layouts.
 //
 // Threading: immutable after the first use, which is safe from any thread.
 
@@ -17,6 +17,7 @@ public static class ReferencePrograms
     private static readonly Lazy<byte[]> LazyToken = new(() => Assemble("token"), LazyThreadSafetyMode.ExecutionAndPublication);
     private static readonly Lazy<byte[]> LazyAmm = new(() => Assemble("amm"), LazyThreadSafetyMode.ExecutionAndPublication);
     private static readonly Lazy<byte[]> LazyCounter = new(() => Assemble("counter"), LazyThreadSafetyMode.ExecutionAndPublication);
+    private static readonly Lazy<byte[]> LazyOrderBook = new(() => Assemble("orderbook"), LazyThreadSafetyMode.ExecutionAndPublication);
 
     /// <summary>Balances with one minting authority; at <see cref="ProgramId.Native"/> it moves the native token.</summary>
     public static byte[] Token => LazyToken.Value;
@@ -27,8 +28,11 @@ public static class ReferencePrograms
     /// <summary>A counter by Write and by Add.</summary>
     public static byte[] Counter => LazyCounter.Value;
 
-    /// <summary>Names of the programs: "token", "amm", "counter".</summary>
-    public static ReadOnlySpan<string> Names => new[] { "token", "amm", "counter" };
+    /// <summary>Orders that meet at a price.</summary>
+    public static byte[] OrderBook => LazyOrderBook.Value;
+
+    /// <summary>Names of the programs: "token", "amm", "counter", "orderbook".</summary>
+    public static ReadOnlySpan<string> Names => new[] { "token", "amm", "counter", "orderbook" };
 
     /// <summary>The commented source of a program.</summary>
     /// <param name="name">One of <see cref="Names"/>.</param>

@@ -21,17 +21,20 @@ public static class TouchProgram
 
     /// <summary>The container for a shape.</summary>
     /// <param name="writes">Slots that are loaded, incremented and stored, at least 0.</param>
-    /// <param name="adds">Slots that are added to, at least 0; at most 512 slots together.</param>
-    public static byte[] Assemble(int writes, int adds)
+    /// <param name="adds">Slots that are added to, at least 0.</param>
+    /// <param name="reads">Slots that are only loaded, at least 0; at most 512 slots together.</param>
+    public static byte[] Assemble(int writes, int adds, int reads = 0)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(writes);
         ArgumentOutOfRangeException.ThrowIfNegative(adds);
-        ArgumentOutOfRangeException.ThrowIfGreaterThan((long)writes + adds, Container.MaxSlots, nameof(adds));
+        ArgumentOutOfRangeException.ThrowIfNegative(reads);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((long)writes + adds + reads, Container.MaxSlots, nameof(adds));
         StringBuilder source = new();
         source.Append(CultureInfo.InvariantCulture, $".entry touch selector {Selector}\n");
-        for (int slot = 0; slot < writes + adds; slot++)
+        for (int slot = 0; slot < writes + adds + reads; slot++)
         {
-            source.Append(CultureInfo.InvariantCulture, $".slot s{slot} {(slot < writes ? "Write" : "Add")}\n");
+            string mode = slot < writes ? "Write" : slot < writes + adds ? "Add" : "Read";
+            source.Append(CultureInfo.InvariantCulture, $".slot s{slot} {mode}\n");
         }
 
         source.Append(".func touch cells 4\n.cell value r0\n.cell one r2\n.cell one_high r3\n    ldi one, 1\n    ldi one_high, 0\n");
@@ -45,20 +48,26 @@ public static class TouchProgram
             source.Append(CultureInfo.InvariantCulture, $"    sacc s{slot}, 0, one\n");
         }
 
+        for (int slot = writes + adds; slot < writes + adds + reads; slot++)
+        {
+            source.Append(CultureInfo.InvariantCulture, $"    sld8 value, s{slot}, 0\n");
+        }
+
         source.Append("    halt\n");
         bool assembled = Assembler.TryAssemble(source.ToString(), out byte[] container, out Refusal refusal);
         return assembled ? container : throw new InvariantException($"A touch program does not assemble: {refusal}");
     }
 
     /// <summary>A call that binds one record to each slot.</summary>
-    public static ProgramCall Call(ReadOnlySpan<LocalKey> writes, ReadOnlySpan<LocalKey> adds)
+    public static ProgramCall Call(ReadOnlySpan<LocalKey> writes, ReadOnlySpan<LocalKey> adds, ReadOnlySpan<LocalKey> reads = default)
     {
-        SlotBinding[] slots = new SlotBinding[writes.Length + adds.Length];
+        SlotBinding[] slots = new SlotBinding[writes.Length + adds.Length + reads.Length];
+        int added = writes.Length + adds.Length;
         for (int i = 0; i < slots.Length; i++)
         {
-            slots[i] = i < writes.Length
-                ? new SlotBinding(writes[i], AccessMode.Write)
-                : new SlotBinding(adds[i - writes.Length], AccessMode.Add);
+            slots[i] = i < writes.Length ? new SlotBinding(writes[i], AccessMode.Write)
+                : i < added ? new SlotBinding(adds[i - writes.Length], AccessMode.Add)
+                : new SlotBinding(reads[i - added], AccessMode.Read);
         }
 
         return new ProgramCall(Selector, [], slots);

@@ -20,7 +20,11 @@ namespace ParallelVm.Loadtest.Benches;
 /// <param name="Unit">Unit of what <paramref name="Measure"/> gives.</param>
 /// <param name="Twin">Name of the row that this one is measured against; empty for none.</param>
 /// <param name="Measure">Measures once.</param>
-internal sealed record BenchRow(string Name, string Unit, string Twin, Func<double> Measure);
+internal sealed record BenchRow(string Name, string Unit, string Twin, Func<double> Measure)
+{
+    /// <summary>Other figures of the row, asked for after the last run; null for none.</summary>
+    public Func<IReadOnlyList<(string Name, double Value)>>? Extra { get; init; }
+}
 
 /// <summary>Runs suites.</summary>
 internal static class BenchRunner
@@ -62,7 +66,10 @@ internal static class BenchRunner
             double value = Median(values[row]);
             double? twinValue = twin < 0 ? null : Median(values[twin]);
             reports[row] = new BenchRowReport(
-                rows[row].Name, value, rows[row].Unit, rows[row].Twin, twinValue, value / twinValue, [values[row][0], values[row][^1]], runs);
+                rows[row].Name, value, rows[row].Unit, rows[row].Twin, twinValue, value / twinValue, [values[row][0], values[row][^1]], runs)
+            {
+                Extra = BenchRowReport.ExtraOf(rows[row].Extra?.Invoke()),
+            };
         }
 
         return new BenchReport { Suite = suite, Environment = environment, Rows = reports };

@@ -1,24 +1,25 @@
 // Suite "engine". Question: what does a transaction cost in the engine, and what does running in parallel win?
-// Decides: whether work on scheduling or on the interpreter pays more. Read it as: us per transaction, signatures, roots and
-// disk off; ratio below 1 means faster than the serial twin.
+// Decides: whether work on scheduling, on the interpreter or on the stages around them pays more.
+// Read it as: us per transaction of whole batches, signatures, roots and disk off; ratio below 1 means faster than the twin.
 //
-//   transfer.*      2,000 transfers, no two of which share a key
-//   swap.1pool      2,000 swaps on one pool: a single chain, nothing to win, the overhead shows
-//   swap.100pools   the same on 100 pools: 100 chains
+//   <workload>.<engine>.serial     the plain loop; engine is interp (every instruction interpreted) or jit (compiled at the first use)
+//   <workload>.<engine>            all workers; twin: the row above
 //
-// Threading: the caller's thread; the engine has workers of its own.
+// Beside the value, each row has: tps; workUs and spanUs of its batch, in time measured on one core; ceiling = work / span;
+// efficiency = max(work / workers, span) over what the run and the graph took; cpuSecondsPerMTx and bytesPerTx of the process; and
+// where the nanoseconds of a transaction go: loadNs, planNs, runNs, settleNs, diffNs.
+//
+// Workloads: EngineWorkloads.   Threading: the caller's thread; the engine has workers of its own.
 
 using System;
 using System.Collections.Generic;
-using ParallelVm.AccessLists;
+using System.Linq;
 using ParallelVm.Engine;
 using ParallelVm.Executor;
-using ParallelVm.Executor.Bytecode;
 using ParallelVm.Loadtest.Cli;
 using ParallelVm.Loadtest.Reports;
 using ParallelVm.Primitives;
 using ParallelVm.Primitives.State;
-using ParallelVm.Toolchain;
 
 namespace ParallelVm.Loadtest.Benches;
 
@@ -28,163 +29,142 @@ internal static class EngineSuite
     /// <summary>The suite's name.</summary>
     public const string Name = "engine";
 
-    private const int TxCount = 2_000;
-    private const int BatchesPerRun = 5;
-    private const ulong Plenty = 1_000_000_000_000_000;
+    /// <summary>The chain that its batches are on.</summary>
+    public static readonly ChainId Chain = new(new Bytes32(0, 0, 0, 0x62656e6368));
 
-    private static readonly ChainId Chain = new(new Bytes32(0, 0, 0, 0x62656e6368));
-    private static readonly StateHashing Hashing = new(Chain);
-    private static readonly ProgramId Token = new(new Bytes32(0, 0, 0, 0x100));
-    private static readonly ProgramId Amm = new(new Bytes32(0, 0, 0, 0x101));
-    private static readonly Bytes32 AssetA = new(0, 0, 1, 0);
+    private const int TxCount = 2_000;
 
     /// <summary>Measures the suite.</summary>
     public static BenchReport Run(BenchOptions options, Action<int> progress)
     {
-        using ParallelEngine engine = new(TimeProvider.System, options.Workers);
+        List<string> notes = [];
+        List<EngineWorkload> workloads = EngineWorkloads.All(TxCount, notes);
+        using ParallelEngine interpreted = new(TimeProvider.System, options.Workers, jit: JitMode.Off);
+        using ParallelEngine compiled = new(TimeProvider.System, options.Workers, jit: JitMode.AtOnce);
         List<BenchRow> rows = [];
-        AddPair(rows, engine, options.Workers, "transfer.serial", "transfer.parallel", Transfers());
-        AddPair(rows, engine, options.Workers, "swap.1pool.serial", "swap.1pool", Swaps(1));
-        AddPair(rows, engine, options.Workers, "swap.100pools.serial", "swap.100pools", Swaps(100));
-        return BenchRunner.Run(Name, rows, options.Runs, EnvironmentProbe.Read(), progress);
+        foreach (EngineWorkload workload in workloads)
+        {
+            AddPair(rows, workload, interpreted, "interp", options.Workers);
+            AddPair(rows, workload, compiled, "jit", options.Workers);
+        }
+
+        return BenchRunner.Run(Name, rows, options.Runs, EnvironmentProbe.Read(), progress) with { Notes = notes.Count == 0 ? null : [.. notes] };
     }
 
     /// <summary>Transfers no two of which share a key, and a state that never changes: also what the scheduler suite takes apart.</summary>
     internal static (Message[] Batch, IStateView State) TransferBatch(int count)
     {
-        Message[] batch = Transfers(count);
-        return (batch, new FixedState(batch));
+        EngineWorkload workload = EngineWorkloads.Transfers(count);
+        return (workload.Batch, workload.State);
     }
 
-    private static void AddPair(List<BenchRow> rows, ParallelEngine engine, int workers, string serial, string parallel, Message[] batch)
+    private static void AddPair(List<BenchRow> rows, EngineWorkload workload, ParallelEngine engine, string engineName, int workers)
     {
-        FixedState state = new(batch);
-        rows.Add(new BenchRow(serial, "us/tx", "", () => Measure(engine, batch, state, 1)));
-        rows.Add(new BenchRow(parallel, "us/tx", serial, () => Measure(engine, batch, state, workers)));
+        EngineProbe serial = new(workload, engine, 1, null);
+        EngineProbe parallel = new(workload, engine, workers, serial);
+        string name = $"{workload.Name}.{engineName}";
+        rows.Add(new BenchRow(name + ".serial", "us/tx", "", serial.Measure) { Extra = serial.Figures });
+        rows.Add(new BenchRow(name, "us/tx", name + ".serial", parallel.Measure) { Extra = parallel.Figures });
     }
 
-    private static double Measure(ParallelEngine engine, Message[] batch, FixedState state, int workers)
+    /// <summary>One row's measurements.</summary>
+    /// <param name="twin">The plain loop's; null for the plain loop itself.</param>
+    private sealed class EngineProbe(EngineWorkload workload, ParallelEngine engine, int workers, EngineProbe? twin)
     {
-        TimeProvider time = TimeProvider.System;
-        ExecutionRules rules = new() { Hashing = Hashing, Treasury = default };
-        BlockContext context = new(new Height(1), 1, Chain, BaseFee: 1, Fork: 0);
-        long start = time.GetTimestamp();
-        for (int i = 0; i < BatchesPerRun; i++)
+        private const int BatchesPerRun = 5;
+        private const int MeasuredBatches = 5;
+
+        private readonly ExecutionRules _rules = new() { Hashing = new StateHashing(Chain), Treasury = default };
+        private readonly List<BatchStages> _stages = [];
+        private readonly List<double> _values = [];
+        private bool _isWarm;
+        private long _allocated;
+        private TimeSpan _cpu;
+
+        /// <summary>Microseconds per transaction of a few batches; the first call warms and is not remembered.</summary>
+        public double Measure()
         {
-            bool runs = engine.TryExecute(batch, context, state, rules, workers, out BatchResult? result, out _);
+            long allocated = GC.GetTotalAllocatedBytes();
+            TimeSpan cpu = Environment.CpuUsage.TotalTime;
+            TimeProvider time = TimeProvider.System;
+            long start = time.GetTimestamp();
+            Span<BatchStages> stages = stackalloc BatchStages[BatchesPerRun];
+            for (int i = 0; i < BatchesPerRun; i++)
+            {
+                stages[i] = Execute().Stages;
+            }
+
+            double value = time.GetElapsedTime(start).TotalMicroseconds / BatchesPerRun / workload.Batch.Length;
+            if (_isWarm)
+            {
+                _cpu += Environment.CpuUsage.TotalTime - cpu;
+                _allocated += GC.GetTotalAllocatedBytes() - allocated;
+                _stages.AddRange(stages);
+                _values.Add(value);
+            }
+
+            _isWarm = true;
+            return value;
+        }
+
+        /// <summary>What the row has beside its value; after the last run.</summary>
+        public IReadOnlyList<(string Name, double Value)> Figures()
+        {
+            double count = workload.Batch.Length;
+            double executed = Math.Max(1, _stages.Count) * count;
+            (double work, double span) = WorkAndSpan();
+            double overhead = Typical(s => s.PlanNs) - (twin ?? this).Typical(s => s.PlanNs);
+            double bound = Math.Max(work / workers, span);
+            return
+            [
+                ("tps", 1e6 / Middle(_values)),
+                ("workUs", work / 1e3),
+                ("spanUs", span / 1e3),
+                ("ceiling", work / Math.Max(1, span)),
+                ("efficiency", bound / Math.Max(1, Typical(s => s.RunNs) + overhead)),
+                ("cpuSecondsPerMTx", _cpu.TotalSeconds / executed * 1e6),
+                ("bytesPerTx", _allocated / executed),
+                ("loadNs", Typical(s => s.LoadNs) / count),
+                ("planNs", Typical(s => s.PlanNs) / count),
+                ("runNs", Typical(s => s.RunNs) / count),
+                ("settleNs", Typical(s => s.SettleNs) / count),
+                ("diffNs", Typical(s => s.DiffNs + s.ApplyNs) / count),
+            ];
+        }
+
+        // Work is what the plain loop takes; the span is its share of that by the timed transactions, each of which has a clock
+        // reading in it that the plain loop has not.
+        private (double Work, double Span) WorkAndSpan()
+        {
+            List<double> shares = [];
+            engine.MeasuresTransactions = true;
+            for (int i = 0; i < MeasuredBatches; i++)
+            {
+                BatchTrace trace = Execute(plain: true);
+                shares.Add(trace.SpanNs / (double)Math.Max(1, trace.WorkNs));
+            }
+
+            engine.MeasuresTransactions = false;
+            double work = (twin ?? this).Typical(s => s.RunNs);
+            return (work, work * Middle(shares));
+        }
+
+        private BatchTrace Execute(bool plain = false)
+        {
+            BlockContext context = new(new Height(1), 1, Chain, BaseFee: 1, Fork: 0);
+            bool runs = engine.TryExecute(
+                workload.Batch, context, workload.State, _rules, plain ? 1 : workers, out BatchResult? result, out _);
             Invariant.Require(runs);
             Invariant.Require(result!.Receipts[^1].Succeeded);
+            return result.Trace;
         }
 
-        return time.GetElapsedTime(start).TotalMicroseconds / BatchesPerRun / batch.Length;
-    }
+        private double Typical(Func<BatchStages, long> stage) => Middle(_stages.Select(stages => (double)stage(stages)));
 
-    private static Message[] Transfers(int count = TxCount)
-    {
-        VerifiedProgram program = Verify(ReferencePrograms.Token);
-        Message[] batch = new Message[count];
-        for (int i = 0; i < batch.Length; i++)
+        private static double Middle(IEnumerable<double> values)
         {
-            batch[i] = MessageOf(i, Token, program, TokenCalls.Transfer(Account(i), Account(count + i), 5));
+            double[] sorted = [.. values.Order()];
+            return sorted.Length == 0 ? 0 : BenchRunner.Median(sorted);
         }
-
-        return batch;
-    }
-
-    private static Message[] Swaps(int pools)
-    {
-        VerifiedProgram program = Verify(ReferencePrograms.Amm);
-        Message[] batch = new Message[TxCount];
-        for (int i = 0; i < batch.Length; i++)
-        {
-            Bytes32 assetB = AssetB(i % pools);
-            ProgramCall call = AmmCalls.Swap(Account(i), AmmLayout.PoolKey(AssetA, assetB), AssetA, assetB, 1_000, 0, SwapDirection.AToB);
-            batch[i] = MessageOf(i, Amm, program, call);
-        }
-
-        return batch;
-    }
-
-    private static Message MessageOf(int index, ProgramId owner, VerifiedProgram program, ProgramCall call)
-    {
-        call.BindWide(out Access[] accesses, out ushort[] slotTable);
-        bool isLegal = AccessList.TryCreate(accesses, 1, out AccessList list, out _);
-        Invariant.Require(isLegal);
-        StateKey[] keys = new StateKey[accesses.Length];
-        for (int i = 0; i < keys.Length; i++)
-        {
-            keys[i] = Hashing.KeyOf(owner, accesses[i].Key);
-        }
-
-        PublicKey payer = Account(index);
-        return new Message
-        {
-            Id = new TxId(new Bytes32(0, 0, 0, (ulong)index)),
-            Programs = [owner],
-            Program = program,
-            EntryIndex = program.FindEntry(call.Selector),
-            Arguments = call.Arguments,
-            Accesses = list,
-            Keys = keys,
-            SlotTable = slotTable,
-            Payer = payer,
-            PayerKey = Hashing.KeyOf(ProgramId.Native, new LocalKey(payer.Value)),
-            Signers = [payer],
-            GasLimit = 1_000_000,
-            IntrinsicGas = GasPrices.Launch.Intrinsic(0, 1, accesses),
-            MaxPrice = 1,
-            Tip = 0,
-        };
-    }
-
-    private static PublicKey Account(int index) => new(new Bytes32(1, 0, 0, (ulong)index));
-
-    private static Bytes32 AssetB(int pool) => new(0, 0, 2, (ulong)pool);
-
-    private static VerifiedProgram Verify(byte[] container) =>
-        Verifier.TryVerify(container, VerifierLimits.Default, out VerifiedProgram? program, out Refusal refusal)
-            ? program
-            : throw new InvariantException($"A reference program is refused: {refusal}");
-
-    /// <summary>A state that never changes: every batch runs on the same records, and no root is computed.</summary>
-    private sealed class FixedState : IStateView
-    {
-        private readonly Dictionary<StateKey, byte[]> _records = [];
-
-        /// <summary>Plenty for every account that pays, sends or swaps, and all pools.</summary>
-        public FixedState(Message[] batch)
-        {
-            foreach (Message message in batch)
-            {
-                _records[message.PayerKey] = BalanceRecord.Encode(Plenty);
-                foreach (StateKey key in message.Keys)
-                {
-                    _records[key] = BalanceRecord.Encode(Plenty);
-                }
-            }
-
-            for (int pool = 0; pool < 100; pool++)
-            {
-                PoolRecord record = new(AssetA, AssetB(pool), ReserveA: Plenty, ReserveB: Plenty, Shares: Plenty, FeeBps: 30);
-                _records[Hashing.KeyOf(Amm, AmmLayout.PoolKey(AssetA, AssetB(pool)))] = record.Encode();
-            }
-        }
-
-        public StateRoot Root => default;
-
-        public int Readers => int.MaxValue;
-
-        public int Read(in StateKey key, Span<byte> target)
-        {
-            if (!_records.TryGetValue(key, out byte[]? value))
-            {
-                return -1;
-            }
-
-            value.CopyTo(target);
-            return value.Length;
-        }
-
-        public IStateView Apply(StateDiff diff) => this;
     }
 }

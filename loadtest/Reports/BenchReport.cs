@@ -1,5 +1,7 @@
 // The report of a benchmark suite: schema parallelvm.bench/1, the frame of every benchmark of the project.
 
+using System.Collections.Generic;
+using System.Text.Json;
 using System.Text.Json.Serialization;
 
 namespace ParallelVm.Loadtest.Reports;
@@ -30,4 +32,26 @@ internal sealed record BenchReport
 /// <param name="Ratio">Value over twin value; null without a twin.</param>
 /// <param name="Spread">Smallest and largest run.</param>
 /// <param name="Runs">How many runs the median is of.</param>
-internal sealed record BenchRowReport(string Name, double Value, string Unit, string Twin, double? TwinValue, double? Ratio, double[] Spread, int Runs);
+internal sealed record BenchRowReport(string Name, double Value, string Unit, string Twin, double? TwinValue, double? Ratio, double[] Spread, int Runs)
+{
+    /// <summary>Other figures of the row, written as fields of it; null, and not written, when there are none.</summary>
+    [JsonExtensionData]
+    public Dictionary<string, JsonElement>? Extra { get; set; }
+
+    /// <summary>Figures as fields.</summary>
+    public static Dictionary<string, JsonElement>? ExtraOf(IReadOnlyList<(string Name, double Value)>? figures)
+    {
+        if (figures is null)
+        {
+            return null;
+        }
+
+        Dictionary<string, JsonElement> fields = [];
+        foreach ((string name, double value) in figures)
+        {
+            fields.Add(name, JsonSerializer.SerializeToElement(value, ReportJson.Default.Double));
+        }
+
+        return fields;
+    }
+}

@@ -20,6 +20,7 @@ namespace ParallelVm.Loadtest.Reports;
 [JsonSerializable(typeof(CalibrationReport))]
 [JsonSerializable(typeof(ConflictsReport))]
 [JsonSerializable(typeof(SimulateReport))]
+[JsonSerializable(typeof(double))]
 internal sealed partial class ReportJson : JsonSerializerContext;
 
 /// <summary>Writes reports.</summary>

@@ -32,11 +32,9 @@ internal sealed record Reality(BatchRecord[] Records, long SerialNs, long Parall
         long[][] serial = Table(blocks.Count, rounds);
         long[][] parallel = Table(blocks.Count, rounds);
         (long Sum, BatchRecord Record)[][] timed = [.. blocks.Select(_ => new (long, BatchRecord)[rounds])];
-        long leastAlone = long.MaxValue;
-        long leastBoth = long.MaxValue;
+        long[][] both = Table(blocks.Count, rounds);
         for (int round = -WarmRounds; round < rounds; round++)
         {
-            long alone = 0;
             for (int i = 0; i < blocks.Count; i++)
             {
                 long one = RunNs(engine, blocks[i], workers: 1);
@@ -44,49 +42,34 @@ internal sealed record Reality(BatchRecord[] Records, long SerialNs, long Parall
                 engine.RecordsTransactions = true;
                 RunNs(engine, blocks[i], workers: 1);
                 engine.RecordsTransactions = false;
-                alone += one;
+                BatchRecord record = Without(clock, engine.Recorded!);
+                long beside = SideBySide(pool, engine, other, blocks[i]);
                 if (round >= 0)
                 {
+                    both[i][round] = beside;
                     serial[i][round] = one;
                     parallel[i][round] = two;
-                    BatchRecord record = Without(clock, engine.Recorded!);
                     timed[i][round] = (record.TimesNs.Sum(time => (long)time), record);
                 }
-            }
-
-            long both = SideBySide(pool, engine, other, blocks);
-            if (round >= 0 && both > 0)
-            {
-                leastAlone = Math.Min(leastAlone, alone);
-                leastBoth = Math.Min(leastBoth, both);
             }
         }
 
         BatchRecord[] records = [.. timed.Select(tries => tries.MinBy(one => one.Sum).Record)];
-        int interference = leastBoth == long.MaxValue ? 1_000 : (int)Math.Clamp(leastBoth * 1_000 / Math.Max(1, 2 * leastAlone), 1_000, 10_000);
+        long alone = serial.Sum(tries => tries.Min());
+        int interference = (int)Math.Clamp(both.Sum(tries => tries.Min()) * 1_000 / Math.Max(1, 2 * alone), 1_000, 10_000);
         SchedulingCosts costs = CostProbe.Measure(CostProbe.CompleteNs(Widest(records).Accesses), interference);
-        return new Reality(records, serial.Sum(tries => tries.Min()), parallel.Sum(tries => tries.Min()), costs, clock);
+        return new Reality(records, alone, parallel.Sum(tries => tries.Min()), costs, clock);
     }
 
     private static long RunNs(ParallelEngine engine, SimulatedBlock block, int workers) =>
         engine.Execute(block.Batch, block.Context, block.State, block.Rules, workers).Trace.Stages.RunNs;
 
-    // Run stages of both, added up; each runs every block once, by the plain loop.
-    private static long SideBySide(WorkerPool pool, ParallelEngine first, ParallelEngine second, List<SimulatedBlock> blocks)
+    // Run stages of both, added up; each runs the block by the plain loop.
+    private static long SideBySide(WorkerPool pool, ParallelEngine first, ParallelEngine second, SimulatedBlock block)
     {
         long sum = 0;
-        CostProbe.TryTogether(pool, worker =>
-        {
-            ParallelEngine engine = worker == 0 ? first : second;
-            long mine = 0;
-            foreach (SimulatedBlock block in blocks)
-            {
-                mine += RunNs(engine, block, workers: 1);
-            }
-
-            Interlocked.Add(ref sum, mine);
-        });
-        return sum;
+        bool together = CostProbe.TryTogether(pool, worker => Interlocked.Add(ref sum, RunNs(worker == 0 ? first : second, block, workers: 1)));
+        return together ? sum : long.MaxValue / 1_000_000;                  // this round says nothing
     }
 
     private static BatchRecord Widest(BatchRecord[] records) => records.MaxBy(record => record.TimesNs.Length)!;

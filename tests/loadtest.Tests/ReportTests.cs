@@ -5,6 +5,7 @@ using System.Collections.Generic;
 using System.IO;
 using System.Linq;
 using System.Text.Json;
+using ParallelVm.Loadtest.Benches;
 using ParallelVm.Loadtest.Cli;
 
 namespace ParallelVm.Loadtest.Tests;
@@ -80,20 +81,26 @@ public sealed class ReportTests
         Assert.True(invocation.ExitCode == ExitCodes.Success, invocation.Output + invocation.Error);
         using JsonDocument document = JsonDocument.Parse(File.ReadAllBytes(path));
         JsonElement report = document.RootElement;
-        Assert.Equal(["schema", "suite", "environment", "rows"], Names(report));
+        Assert.Equal(BeebFile.Find() is null ? ["schema", "suite", "environment", "rows", "notes"] : ["schema", "suite", "environment", "rows"], Names(report));
         Assert.Equal("parallelvm.bench/1", report.GetProperty("schema").GetString());
         Assert.Equal("engine", report.GetProperty("suite").GetString());
         Assert.Equal(Parts["environment"], Names(report.GetProperty("environment")));
         JsonElement[] rows = [.. report.GetProperty("rows").EnumerateArray()];
         string[] names = [.. rows.Select(row => row.GetProperty("name").GetString()!)];
-        foreach (string name in new[] { "transfer.serial", "transfer.parallel", "swap.1pool", "swap.100pools" })
+        foreach (string name in new[] { "transfer.interp", "transfer.jit", "counter.add.jit", "swap.100pools.jit", "orderbook.interp.serial", "solana.jit" })
         {
             Assert.Contains(name, names);
         }
 
         foreach (JsonElement row in rows)
         {
-            Assert.Equal(["name", "value", "unit", "twin", "twinValue", "ratio", "spread", "runs"], Names(row));
+            Assert.Equal(
+                [
+                    "name", "value", "unit", "twin", "twinValue", "ratio", "spread", "runs", "tps", "workUs", "spanUs", "ceiling", "efficiency",
+                    "cpuSecondsPerMTx", "bytesPerTx", "loadNs", "planNs", "runNs", "settleNs", "diffNs",
+                ],
+                Names(row));
+            Assert.True(row.GetProperty("spanUs").GetDouble() <= row.GetProperty("workUs").GetDouble() * 1.001, row.ToString());
             Assert.Equal(2, row.GetProperty("spread").GetArrayLength());
             string twin = row.GetProperty("twin").GetString()!;
             if (twin.Length > 0)
@@ -103,6 +110,10 @@ public sealed class ReportTests
                 Assert.Equal(expected, row.GetProperty("ratio").GetDouble(), 9);
             }
         }
+
+        double Ceiling(string name) => rows.Single(row => row.GetProperty("name").GetString() == name).GetProperty("ceiling").GetDouble();
+        Assert.True(Ceiling("counter.jit") < 1.01 && Ceiling("chain.jit") < 1.01 && Ceiling("swap.1pool.jit") < 1.01);
+        Assert.True(Ceiling("counter.add.jit") > 10 && Ceiling("transfer.jit") > 10);
     }
 
     internal static void AssertShape(JsonElement report, IEnumerable<string> fields)

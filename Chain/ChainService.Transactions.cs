@@ -66,7 +66,7 @@ public sealed partial class ChainService
         _engine.Pool.For(batch.Count, Workers, i => TryAdmit(batch[i], out prepared[i], out refusals[i]));
         Clock.Stop(Stage.Decode, start);
         List<int> legal = KeepNew(prepared, refusals);
-        bool[] good = VerifySignatures(CollectionsMarshal.AsSpan(legal.ConvertAll(i => prepared[i]!.Transaction)));
+        bool[] good = VerifyUnknown(legal.ConvertAll(i => prepared[i]!.Transaction));
         lock (_gate)
         {
             for (int k = 0; k < good.Length; k++)
@@ -81,6 +81,32 @@ public sealed partial class ChainService
         }
 
         return refusals;
+    }
+
+    /// <summary>
+    /// Checks the signatures of transactions that will be submitted soon, so that it is done while a block is executed: on the
+    /// calling thread, without the service's lock. What does not decode, or is signed badly, is left for its submission to refuse.
+    /// </summary>
+    public void CheckAhead(IReadOnlyList<ReadOnlyMemory<byte>> coming)
+    {
+        ArgumentNullException.ThrowIfNull(coming);
+        List<Transaction> decoded = new(coming.Count);
+        foreach (ReadOnlyMemory<byte> bytes in coming)
+        {
+            if (Transaction.TryDecodeInPlace(bytes, out Transaction? transaction, out _))
+            {
+                decoded.Add(transaction);
+            }
+        }
+
+        CheckAhead(decoded);
+    }
+
+    /// <summary>The same for a block that was parsed while its parent is still being executed. It says nothing about the block.</summary>
+    public void CheckAhead(Block block)
+    {
+        ArgumentNullException.ThrowIfNull(block);
+        CheckAhead([.. block.Transactions]);
     }
 
     /// <summary>True while the transaction waits for a block.</summary>
@@ -165,6 +191,46 @@ public sealed partial class ChainService
         }
 
         return refusal;
+    }
+
+    // One worker: the pool belongs to the block that is being executed.
+    private void CheckAhead(List<Transaction> transactions)
+    {
+        transactions.RemoveAll(transaction => transaction.Chain != _rules.ChainId || _verified.Contains(VerifiedMemory.HashOf(transaction)));
+        long start = Clock.Start();
+        bool[] good = new bool[transactions.Count];
+        Interlocked.Add(ref _signaturesChecked, _signatures.Verify(CollectionsMarshal.AsSpan(transactions), good, workers: 1));
+        Clock.Stop(Stage.Verify, start);
+        for (int i = 0; i < good.Length; i++)
+        {
+            if (good[i])
+            {
+                _verified.Add(VerifiedMemory.HashOf(transactions[i]));
+            }
+        }
+    }
+
+    // Verdicts for all; only what was not checked ahead is checked.
+    private bool[] VerifyUnknown(List<Transaction> transactions)
+    {
+        bool[] good = new bool[transactions.Count];
+        List<int> unknown = [];
+        for (int i = 0; i < good.Length; i++)
+        {
+            good[i] = _verified.Contains(VerifiedMemory.HashOf(transactions[i]));
+            if (!good[i])
+            {
+                unknown.Add(i);
+            }
+        }
+
+        bool[] verdicts = VerifySignatures(CollectionsMarshal.AsSpan(unknown.ConvertAll(i => transactions[i])));
+        for (int k = 0; k < verdicts.Length; k++)
+        {
+            good[unknown[k]] = verdicts[k];
+        }
+
+        return good;
     }
 
     private bool[] VerifySignatures(ReadOnlySpan<Transaction> transactions)

@@ -2,12 +2,13 @@
 // signatures out, so a copy with a forged signature has the id of the good one, and a node that skipped it by id would
 // accept a block that other nodes refuse.
 //
-// A transaction in the mempool is known by its bytes and needs no entry here; this remembers those that came in blocks, or
-// were displaced from the mempool. Bounded, oldest out first; forgetting costs a second check, never an answer.
+// A transaction in the mempool is known by its bytes and needs no entry here; this remembers those that came in blocks, were
+// displaced from the mempool, or were checked ahead. Bounded, oldest out first; forgetting costs a second check, never an answer.
 //
-// Threading: ChainService's lock.
+// Threading: any thread, one lock of its own: who checks ahead does not wait for a block that is being executed.
 
 using System.Collections.Generic;
+using System.Threading;
 using ParallelVm.Primitives;
 
 namespace ParallelVm.Chain;
@@ -17,24 +18,34 @@ internal sealed class VerifiedMemory
 {
     private const int MaxEntries = 131_072;
 
+    private readonly Lock _gate = new();
     private readonly HashSet<Bytes32> _entries = [];
     private readonly Queue<Bytes32> _order = new();
 
     /// <summary>True when these exact bytes were checked.</summary>
-    public bool Contains(in Bytes32 wireHash) => _entries.Contains(wireHash);
+    public bool Contains(in Bytes32 wireHash)
+    {
+        lock (_gate)
+        {
+            return _entries.Contains(wireHash);
+        }
+    }
 
     /// <summary>Remembers checked bytes.</summary>
     public void Add(in Bytes32 wireHash)
     {
-        if (!_entries.Add(wireHash))
+        lock (_gate)
         {
-            return;
-        }
+            if (!_entries.Add(wireHash))
+            {
+                return;
+            }
 
-        _order.Enqueue(wireHash);
-        if (_order.Count > MaxEntries)
-        {
-            _entries.Remove(_order.Dequeue());
+            _order.Enqueue(wireHash);
+            if (_order.Count > MaxEntries)
+            {
+                _entries.Remove(_order.Dequeue());
+            }
         }
     }
 

@@ -2,14 +2,16 @@
 // One block per height; the chain's clock ticks once per block, so the blocks are a function of the seed.
 //
 //   Take -> clock.Set -> SubmitBatch -> TryBuild -> TryVerify -> Accept        latency: submission to acceptance
+//                                   \-> CheckAhead(the next batch)              beside it, on a thread of its own, with two workers or more
 //
 // What a batch leaves over (a full block, a hot key's share) expires before the next block: a run that continues
 // from a data folder meets no memory of the mempool that was lost with the process.
 //
-// Threading: the caller's thread.
+// Threading: the caller's thread, and one that checks ahead while a block is made; the two meet at the end of a step.
 
 using System;
 using System.Collections.Generic;
+using System.Threading.Tasks;
 using ParallelVm.Chain;
 using ParallelVm.Executor;
 using ParallelVm.Loadtest.Reports;
@@ -29,6 +31,7 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator)
     private long _included;
     private long _succeeded;
     private TimeSpan _elapsed;
+    private SignedBatch? _next;                      // taken and being checked ahead
 
     /// <summary>Blocks accepted so far.</summary>
     public int Blocks { get; private set; }
@@ -58,13 +61,15 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator)
     public Block Step()
     {
         long start = _time.GetTimestamp();
-        SignedBatch batch = generator.Take();
+        SignedBatch batch = _next ?? generator.Take();
         ChainService chain = session.Chain;
         Invariant.Require(batch.Height == chain.LastAccepted.Header.Height.Next);
         session.Clock.Set(TransactionFactory.TimeMsAt(batch.Height));
 
         long submitted = _time.GetTimestamp();
         Refusal[] refusals = chain.SubmitBatch(batch.Transactions);
+        _next = chain.Workers > 1 ? generator.TryTake() : null;
+        Task ahead = _next is { } next ? Task.Run(() => chain.CheckAhead(next.Transactions)) : Task.CompletedTask;
         bool isBuilt = chain.TryBuild(out Block? block);
         if (!isBuilt)
         {
@@ -79,6 +84,7 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator)
         chain.SetPreference(block!.Id);
         chain.Accept(block.Id);
         long accepted = _time.GetTimestamp();
+        ahead.GetAwaiter().GetResult();
 
         _latency.Record((long)(_time.GetElapsedTime(submitted, accepted).TotalMilliseconds * 1e6), block.Transactions.Length);
         Count(refusals, block);

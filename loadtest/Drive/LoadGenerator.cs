@@ -126,6 +126,21 @@ internal sealed class LoadGenerator : IDisposable
         }
     }
 
+    /// <summary>The next height's batch if it is there already.</summary>
+    public SignedBatch? TryTake()
+    {
+        lock (_gate)
+        {
+            if (_ready.Remove(_taken, out SignedBatch? batch))
+            {
+                _taken++;                                                                           // G2
+                _room.Set();
+            }
+
+            return batch;
+        }
+    }
+
     /// <summary>Stops and joins the threads.</summary>
     public void Dispose()
     {

@@ -355,6 +355,26 @@ public class ChainServiceTests
         Assert.Equal(2, kit.Chain.SignaturesChecked);
     }
 
+    // Ahead of its submission, or of its block; a forged copy of the same id is other bytes and is refused all the same.
+    [Fact]
+    public void What_was_checked_ahead_is_not_checked_again_and_what_is_bad_is_still_refused()
+    {
+        using Kit kit = new(workers: 2);
+        Transaction good = kit.Increment(0, 0);
+        byte[] forged = good.Bytes.ToArray();
+        forged[^1] ^= 1;
+        Transaction inBlock = kit.Increment(1, 1);
+        kit.Chain.CheckAhead([good.Bytes, forged, new byte[] { 1, 2, 3 }]);
+        kit.Chain.CheckAhead(kit.Craft(inBlock));
+        Assert.Equal(3, kit.Chain.SignaturesChecked);
+        Refusal[] refusals = kit.Chain.SubmitBatch([forged, good.Bytes]);
+        Assert.Equal(RefusalCode.BadSignature, refusals[0].Code);
+        Assert.False(refusals[1].IsRefused, refusals[1].ToString());
+        Assert.Equal(4, kit.Chain.SignaturesChecked);                   // the forged one, once more
+        kit.Verify(kit.Craft(good, inBlock));
+        Assert.Equal(4, kit.Chain.SignaturesChecked);
+    }
+
     // One check per signature, however large the block: known ones are recognised by their bytes.
     [Fact]
     public void Signatures_are_counted_once_from_submission_to_acceptance()

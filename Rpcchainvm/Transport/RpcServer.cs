@@ -60,7 +60,7 @@ internal sealed class RpcServer : IHttpApplication<HttpContext>, IAsyncDisposabl
         options.Limits.MinRequestBodyDataRate = null;
         options.Limits.MinResponseDataRate = null;
         options.Limits.MaxConcurrentConnections = null;
-        options.Limits.KeepAliveTimeout = Timeout.InfiniteTimeSpan;
+        options.Limits.KeepAliveTimeout = TimeSpan.FromDays(365);            // infinite overflows in Kestrel: idle connections get a GOAWAY after a second
         options.Limits.Http2.MaxStreamsPerConnection = int.MaxValue;
         options.Limits.Http2.InitialConnectionWindowSize = WindowBytes;
         options.Limits.Http2.InitialStreamWindowSize = WindowBytes;

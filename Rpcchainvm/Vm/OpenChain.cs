@@ -13,6 +13,7 @@
 // Threading: AcceptAsync, Checkpointed and disposal under the node's lock; the rest is ChainService's own locking. Accepted is raised under the node's lock.
 
 using System;
+using System.Collections.Generic;
 using System.IO;
 using System.Security.Cryptography;
 using System.Threading.Tasks;
@@ -48,6 +49,9 @@ internal sealed class OpenChain : IDisposable
 
     /// <summary>Raised when a transaction begins to wait, under the chain's lock: be quick, do not throw and do not call the chain.</summary>
     public event Action? Pending;
+
+    /// <summary>Told of transactions that clients submitted here and that wait now: peers are to hear of them. Set once, before the API is made.</summary>
+    public Action<IReadOnlyList<ReadOnlyMemory<byte>>>? OnSubmitted { get; set; }
 
     /// <summary>Where it lives.</summary>
     public VmContext Context { get; }

@@ -155,7 +155,10 @@ internal sealed partial class CommandLine
         Option<bool> noVerify = new("--no-verify") { Description = "Do not execute the blocks again with the serial twin." };
         Option<bool> lines = new("--lines") { Description = "Print a line per accepted block, also on a terminal." };
         Option<bool> noJit = NoJit();
-        AddAll(command, seed, workers, blocks, txs, mix, conflict, data, json, noVerify, lines, noJit);
+        Option<bool> plugin = new("--plugin") { Description = "Through plugin processes, driven as AvalancheGo drives them; always verified." };
+        Option<string?> pluginPath = Text("--plugin-path", "Plugin to start (the one that was built with this program).");
+        Option<string?> nodes = Text("--nodes", "Plugin processes, which propose in turn and must agree, 1 to 16 (1).");
+        AddAll(command, seed, workers, blocks, txs, mix, conflict, data, json, noVerify, lines, noJit, plugin, pluginPath, nodes);
         command.SetAction(parsed =>
         {
             Refusal refusal = Refusal.None;
@@ -165,6 +168,7 @@ internal sealed partial class CommandLine
                 || !OptionValues.TryInteger("--txs", parsed.GetValue(txs), 1, 100_000, 1_000, out ulong txCount, ref refusal)
                 || !OptionValues.TryMix("--mix", parsed.GetValue(mix), out WorkloadMix workload, ref refusal)
                 || !OptionValues.TryShare("--conflict", parsed.GetValue(conflict), 0, out int hot, ref refusal)
+                || !OptionValues.TryInteger("--nodes", parsed.GetValue(nodes), 1, 16, 1, out ulong nodeCount, ref refusal)
                 || !TryTarget(parsed.GetValue(json), ref refusal)
                 || !TryFolder(parsed.GetValue(data), ref refusal))
             {
@@ -174,7 +178,9 @@ internal sealed partial class CommandLine
             RunOptions options = new(
                 seedValue, workerCount, (int)blockCount, (int)txCount, workload, hot,
                 parsed.GetValue(data), parsed.GetValue(json), !parsed.GetValue(noVerify), parsed.GetValue(lines), ModeOf(parsed.GetValue(noJit)));
-            return RunJob.Run(options, _terminal);
+            return parsed.GetValue(plugin)
+                ? PluginJob.Run(options, (int)nodeCount, parsed.GetValue(pluginPath) ?? NodeHost.PluginProcess.BuiltPlugin, _terminal)
+                : RunJob.Run(options, _terminal);
         });
         return command;
     }

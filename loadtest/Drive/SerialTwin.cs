@@ -48,6 +48,9 @@ internal sealed class SerialTwin
     /// <summary>Transactions timed.</summary>
     public long Transactions { get; private set; }
 
+    /// <summary>Transactions among the timed ones whose effects were kept.</summary>
+    public long Succeeded { get; private set; }
+
     /// <summary>Times of the blocks so far.</summary>
     public BlockTimes Times { get; private set; }
 
@@ -88,6 +91,11 @@ internal sealed class SerialTwin
             || _receipts.Root(result.Receipts) != block.Header.ReceiptsRoot)
         {
             FirstDivergence ??= block.Header.Height;
+        }
+
+        for (int i = 0; isTimed && i < result.Receipts.Length; i++)
+        {
+            Succeeded += result.Receipts[i].Succeeded ? 1 : 0;
         }
 
         _state = result.Post;

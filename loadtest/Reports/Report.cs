@@ -55,7 +55,15 @@ internal sealed record Report
     /// <summary>Only in the report of a replay.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public ReplaySummary? Replay { get; init; }
+
+    /// <summary>Only in the report of a run through plugin processes; then <see cref="AllocatedBytesPerTx"/> is 0, because it is other processes' memory.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public RpcSummary? Rpc { get; init; }
 }
+
+/// <summary>Calls between the node's side and the plugins, as the caller sees them; WaitForEvent is not counted.</summary>
+/// <param name="Nodes">Plugin processes.</param>
+internal sealed record RpcSummary(int Nodes, long Calls, double P50Ms, double P99Ms);
 
 /// <summary>Where the numbers were taken.</summary>
 /// <param name="Gc">Garbage collector: workstation or server, concurrent or not.</param>

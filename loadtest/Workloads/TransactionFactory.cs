@@ -20,8 +20,12 @@ using ParallelVm.Toolchain;
 namespace ParallelVm.Loadtest.Workloads;
 
 /// <summary>Signs the load of a world.</summary>
-internal sealed class TransactionFactory(DexWorld world)
+/// <param name="wall">The clock of a chain that runs by the wall clock: a transaction expires <see cref="WallExpiryMs"/> after it was signed. Null: the load's own.</param>
+internal sealed class TransactionFactory(DexWorld world, TimeProvider? wall = null)
 {
+    /// <summary>Less than the longest that a chain allows.</summary>
+    private const long WallExpiryMs = 50_000;
+
     /// <summary>Far above what a transfer or a swap uses, and low enough for thousands of them in a block.</summary>
     private const ulong GasLimit = 32_000;
 
@@ -49,7 +53,9 @@ internal sealed class TransactionFactory(DexWorld world)
     {
         TransactionBuilder builder = new(world.Genesis.ChainId)
         {
-            ExpiryMs = TimeMsAt(height) + BlockTimeMs / 2,      // what its block leaves over is gone at the next tick
+            ExpiryMs = wall is null
+                ? TimeMsAt(height) + BlockTimeMs / 2            // what its block leaves over is gone at the next tick
+                : (ulong)(wall.GetUtcNow().ToUnixTimeMilliseconds() + WallExpiryMs),
             GasLimit = gasLimit,
             MaxPrice = PriceFloor + (ulong)intent.Index,
             Tip = 1,

@@ -1,0 +1,236 @@
+// run --plugin: the load of `run` through the real process and the real protocol. N plugin processes, each with a node's side of its own
+// (NodeHost), propose in turn; each block is verified by all, and in the end all must have the same id at every height.
+//
+//   tip HEIGHT BLOCK ROOT             what the folder held
+//   accepted HEIGHT BLOCK ROOT        after every node has accepted it
+//
+// Blocks carry the wall clock's time here, so ids are not a function of the seed. What the folder holds goes on where it stopped, as in `run`.
+//
+// What a run in one process knows and this one is told: transactions admitted come from the plugin's own gauges, stages from its
+// counters, receipts from the serial twin, which executes every block again and must reach the same roots.
+//
+// Threading: driver on the caller's thread, one signer beside it.
+
+using System;
+using System.Collections.Generic;
+using System.Diagnostics;
+using System.IO;
+using System.Threading.Tasks;
+using ParallelVm.Chain;
+using ParallelVm.Engine;
+using ParallelVm.Loadtest.Cli;
+using ParallelVm.Loadtest.Reports;
+using ParallelVm.Loadtest.Workloads;
+using ParallelVm.NodeHost;
+using ParallelVm.Primitives;
+using ParallelVm.Rpcchainvm.Protos.Prometheus;
+using ParallelVm.Rpcchainvm.Protos.Vm;
+using ParallelVm.Rpcchainvm.Transport;
+
+namespace ParallelVm.Loadtest.Drive;
+
+/// <summary><c>run --plugin</c>.</summary>
+internal static class PluginJob
+{
+    private const int AheadMax = 4;
+
+    /// <summary>Runs blocks through plugin processes.</summary>
+    public static int Run(RunOptions options, int nodes, string plugin, Terminal terminal)
+    {
+        if (!File.Exists(plugin))
+        {
+            return terminal.Fail(new Refusal(RefusalCode.UnreadableFile, $"There is no plugin '{plugin}'."));
+        }
+
+        string folder = options.Data ?? Directory.CreateTempSubdirectory("parallelvm-plugins-").FullName;
+        try
+        {
+            DexWorld world = new(options.Seed);
+            Refusal refusal = DataFolder.Claim(folder, world);
+            return refusal.IsRefused ? terminal.Fail(refusal) : RunAsync(options, nodes, plugin, folder, world, terminal).GetAwaiter().GetResult();
+        }
+        catch (Exception e) when (e is HandshakeException or RpcException or PluginAheadException or TimeoutException)
+        {
+            return terminal.Fail(new Refusal(RefusalCode.LocalFailure, Terminal.OneLine(e.Message)), ExitCodes.LocalFailure);
+        }
+        finally
+        {
+            if (options.Data is null)
+            {
+                Directory.Delete(folder, recursive: true);
+            }
+        }
+    }
+
+    private static async Task<int> RunAsync(RunOptions options, int nodes, string plugin, string folder, DexWorld world, Terminal terminal)
+    {
+        byte[] config = System.Text.Encoding.ASCII.GetBytes($$"""{"workers":{{options.Workers}},"jit":{{(options.Jit == JitMode.Off ? "false" : "true")}}}""");
+        Cluster cluster = await Cluster.StartAsync(nodes, folder, plugin, GenesisJson.Write(world.Genesis), config, options.Seed).ConfigureAwait(false);
+        await using (cluster.ConfigureAwait(false))
+        {
+            using ParallelEngine engine = new(TimeProvider.System, options.Workers, jit: options.Jit);
+            SerialTwin twin = new(world, engine, options.Workers);
+            ulong first = cluster.Hosts[0].LastAccepted.Height + 1;
+            for (ulong height = 1; height < first; height++)
+            {
+                twin.Run(await BytesAtAsync(cluster, height).ConfigureAwait(false), isTimed: false);
+            }
+
+            PrintBlock("tip", cluster.Hosts[0].LastAccepted, terminal);
+            WorkloadShape shape = new(options.Seed, DexWorld.AccountCount, DexWorld.PoolCount, options.Mix, options.ConflictPermyriad);
+            using LoadGenerator generator = new(
+                new Workload(shape), new TransactionFactory(world, TimeProvider.System), new Height(first), (ulong)options.Blocks, options.Txs, threads: 1, AheadMax);
+            Tally tally = new();
+            for (int i = 0; i < options.Blocks; i++)
+            {
+                SignedBatch batch = generator.Take();
+                HostBlock block = await tally.StepAsync(cluster, batch).ConfigureAwait(false);
+                PrintBlock("accepted", block, terminal);
+            }
+
+            StageSeconds stages = await StagesAsync(cluster.Hosts[0]).ConfigureAwait(false);
+            for (ulong height = 0; height < first + (ulong)options.Blocks; height++)
+            {
+                await cluster.AgreeAsync(height).ConfigureAwait(false);
+            }
+
+            foreach (HostBlock block in tally.Blocks)
+            {
+                twin.Run(block.Bytes.Memory, isTimed: true);
+            }
+
+            bool stopped = await cluster.StopAsync().ConfigureAwait(false);
+            if (!stopped || cluster.Network.AppErrors.Count > 0)
+            {
+                string why = stopped ? $"App messages failed, first: {cluster.Network.AppErrors[0]}" : "A plugin had to be killed, or did not end with 0.";
+                return terminal.Fail(new Refusal(RefusalCode.LocalFailure, Terminal.OneLine(why)), ExitCodes.LocalFailure);
+            }
+
+            Report report = tally.Report(options, nodes, cluster.Meter, stages, twin);
+            LoadReport.Summarise(report, terminal.Output);
+            if (options.Json is not null)
+            {
+                ReportFile.Write(options.Json, ReportFile.ToJson(report));
+            }
+
+            return report.RootsEqual == false ? ExitCodes.Divergence : ExitCodes.Success;
+        }
+    }
+
+    private static async Task<ReadOnlyMemory<byte>> BytesAtAsync(Cluster cluster, ulong height)
+    {
+        HostBlock? block = await cluster.Hosts[0].FindAsync(await cluster.AgreeAsync(height).ConfigureAwait(false)).ConfigureAwait(false);
+        return block?.Bytes.Memory ?? throw new InvariantException($"The plugin has an id at height {height} and no block.");
+    }
+
+    private static async Task<StageSeconds> StagesAsync(ChainHost host)
+    {
+        Dictionary<string, double> seconds = [];
+        GatherResponse metrics = await host.Vm.CallAsync<GatherResponse>("Gather").ConfigureAwait(false);
+        foreach (MetricFamily family in metrics.MetricFamilies)
+        {
+            if (family.Name == "vm_stage_seconds_total")
+            {
+                foreach (Metric metric in family.Metric)
+                {
+                    seconds[metric.Label[0].Value] = metric.Counter.Value;
+                }
+            }
+        }
+
+        return new StageSeconds(Of(Stage.Decode), Of(Stage.Verify), Of(Stage.Build), Of(Stage.Execute), Of(Stage.Root), Of(Stage.Commit));
+
+        double Of(Stage stage) => seconds.GetValueOrDefault(stage.ToString());
+    }
+
+    private static BlockHeader HeaderOf(HostBlock block) =>
+        Block.TryDecode(block.Bytes.Span, out Block? decoded, out Refusal refusal)
+            ? decoded.Header
+            : throw new InvariantException($"Accepted block {block.Id} does not decode: {refusal}");
+
+    private static void PrintBlock(string word, HostBlock block, Terminal terminal)
+    {
+        terminal.Output.WriteLine($"{word} {block.Height} {block.Id} {HeaderOf(block).StateRoot}");
+        terminal.Output.Flush();
+    }
+
+    // What became of the load, block by block.
+    private sealed class Tally
+    {
+        private readonly LatencyHistogram _latency = new();
+        private long _offered;
+        private long _accepted;
+        private long _included;
+        private UInt128 _gas;
+        private TimeSpan _elapsed;
+        private StateRoot _root;
+
+        public List<HostBlock> Blocks { get; } = [];
+
+        public async Task<HostBlock> StepAsync(Cluster cluster, SignedBatch batch)
+        {
+            ChainHost proposer = cluster.Proposer;
+            long waitingBefore = await WaitingAsync(proposer).ConfigureAwait(false);
+            long start = Stopwatch.GetTimestamp();
+            await Cluster.SubmitAsync(proposer, batch.Transactions).ConfigureAwait(false);
+            TimeSpan submitted = Stopwatch.GetElapsedTime(start);
+            long waiting = await WaitingAsync(proposer).ConfigureAwait(false);
+
+            start = Stopwatch.GetTimestamp();
+            HostBlock block = await cluster.StepAsync().ConfigureAwait(false);
+            TimeSpan took = submitted + Stopwatch.GetElapsedTime(start);
+
+            bool decodes = Block.TryDecode(block.Bytes.Span, out Block? decoded, out _);
+            Invariant.Require(decodes);
+            _latency.Record((long)(took.TotalMilliseconds * 1e6), decoded!.Transactions.Length);
+            _elapsed += took;
+            _offered += batch.Transactions.Length;
+            _accepted += waiting - waitingBefore;
+            _included += decoded.Transactions.Length;
+            _gas += decoded.Header.GasUsed;
+            _root = decoded.Header.StateRoot;
+            Blocks.Add(block);
+            return block;
+        }
+
+        public Report Report(RunOptions options, int nodes, RpcMeter meter, StageSeconds stages, SerialTwin twin)
+        {
+            double seconds = Math.Max(_elapsed.TotalSeconds, 1e-9);
+            EnvironmentInfo environment = EnvironmentProbe.Read();
+            long succeeded = twin.Succeeded;
+            return new Report
+            {
+                Command = "run",
+                Seed = options.Seed,
+                Workers = options.Workers,
+                Environment = environment,
+                Transactions = new TransactionCounts(_offered, _accepted, _offered - _accepted, _included, succeeded, _included - succeeded),
+                Blocks = Blocks.Count,
+                DurationSeconds = seconds,
+                Throughput = new Throughput(_included / seconds, twin.Times.SerialNs > 0 ? twin.Transactions / (twin.Times.SerialNs / 1e9) : null, (double)_gas / seconds),
+                Parallelism = LoadReport.ParallelismOf(twin.Times, options.Workers, environment.Cores),
+                LatencyMs = _latency.Summary(),
+                StageSeconds = stages,
+                StateRoot = _root.ToString(),
+                SerialStateRoot = twin.Root.ToString(),
+                RootsEqual = twin.FirstDivergence is null && twin.Root == _root,
+                AllocatedBytesPerTx = 0,
+                Rpc = new RpcSummary(nodes, meter.Calls, meter.QuantileMs(500), meter.QuantileMs(990)),
+            };
+        }
+
+        private static async Task<long> WaitingAsync(ChainHost host)
+        {
+            GatherResponse metrics = await host.Vm.CallAsync<GatherResponse>("Gather").ConfigureAwait(false);
+            foreach (MetricFamily family in metrics.MetricFamilies)
+            {
+                if (family.Name == "vm_mempool_transactions")
+                {
+                    return (long)family.Metric[0].Gauge.Value;
+                }
+            }
+
+            throw new InvariantException("The plugin does not say how many transactions wait.");
+        }
+    }
+}

@@ -76,7 +76,8 @@ internal sealed class ParallelRun<TTarget>
         _work = Work;
     }
 
-    private enum At
+    /// <summary>Where a worker is: the step that it takes next.</summary>
+    internal enum At
     {
         Look,
         Run,
@@ -230,6 +231,10 @@ internal sealed class ParallelRun<TTarget>
 
         return StepResult.Moved;
     }
+
+    /// <summary>The step that a worker takes next.</summary>
+    /// <remarks>Between steps of a controlled schedule only.</remarks>
+    internal At PlaceOf(int worker) => _seats[worker].At;
 
     /// <summary>Everything that decides what can still happen, as numbers, for a search that wants to know whether it was here before.</summary>
     /// <remarks>Between steps of a controlled schedule only.</remarks>

@@ -1,15 +1,15 @@
-// The run of one batch on a virtual clock: the scheduler's own graph, chains, priorities and policy, with virtual workers in place
-// of threads and a sum in place of running. What is simulated is time alone: which chain runs when and where is decided by the code
-// that decides it in the engine.
+// The run of one batch on a virtual clock: the engine's own run, its graph, chains, priorities, policy and every step of its workers,
+// on one thread, with a clock per virtual worker. What is simulated is time alone; which chain runs when and where is decided by the
+// code that decides it in the engine.
 //
-//   events    (time, worker) "its chain is done"; the earliest first, equal ones by worker
-//   an event  the graph completes the chain; what became ready goes to the worker; it shares, or goes on, or waits
+//   the worker whose clock is lowest takes its next step; the step's price goes onto its clock
+//   a worker that waits has no clock; who publishes a piece wakes the one that has waited longest
 //
-// What costs virtual time: the transactions themselves, each slower by Interference while two cores are busy; completing a chain;
-// taking a piece; waking who waits, by hand-off while it still spins, by the system later; and the cache line of
-// each key that another worker wrote last.
+// Priced are: running a transaction (its measured time, longer by Interference, and a line for each key that another worker touched
+// last and one of the two wrote), completing a chain, taking and publishing a piece, entering the run, and waking: by
+// hand-off while the sleeper still spins, by the system later. All other steps are free.
 //
-// Deterministic: same batch, same constants, same figure.   Cost: O(accesses) and a heap operation per chain.
+// Deterministic: same batch, same constants, same figure.   Cost: a heap operation per step, a few steps per transaction.
 
 using System;
 using System.Collections.Generic;
@@ -33,21 +33,23 @@ internal sealed record SchedulingCosts(
     long TakeNs, long CompleteNs, long HandOffNs, long WakeNs, long SpinNs, long EnterNs, long LineNs, int InterferencePermille);
 
 /// <summary>Simulates runs.</summary>
-internal sealed class VirtualRun(SchedulingCosts costs)
+internal sealed class VirtualRun
 {
-    private const int Nobody = -1;
-
+    private readonly SchedulingCosts _costs;
     private readonly ConflictGraph _graph = new(ParallelEngine.ChainGasMax);
-    private readonly PriorityQueue<(int Worker, int Chain), (long Time, int Worker)> _events = new();
-    private readonly Queue<(int Start, int Count)> _pieces = new();
-    private readonly Queue<(int Worker, long Since)> _waiting = new();
-    private ReadyStack[] _stacks = [];
-    private int[] _log = [];
-    private int _logUsed;
-    private int[] _lastWorker = [];
-    private bool[] _wasWritten = [];
+    private readonly Clockwork _clockwork;
+    private readonly ParallelRun<Clockwork> _run;
+    private readonly PriorityQueue<int, (long Time, int Worker)> _awake = new();
+    private readonly Queue<(int Worker, long Since)> _asleep = new();
 
-    /// <summary>Time from the start of a batch's run to its end.</summary>
+    public VirtualRun(SchedulingCosts costs)
+    {
+        _costs = costs;
+        _clockwork = new Clockwork(costs);
+        _run = new ParallelRun<Clockwork>(_graph, _clockwork);
+    }
+
+    /// <summary>Time from the start of a batch's run to its last completion.</summary>
     /// <param name="accesses">As the engine's scheduler sees the batch; its costs decide how chains are cut.</param>
     /// <param name="timesNs">How long each transaction takes alone on one core.</param>
     /// <param name="workers">How many there are; the policy decides how many take part.</param>
@@ -66,129 +68,102 @@ internal sealed class VirtualRun(SchedulingCosts costs)
             return sum;                                                     // the plain loop
         }
 
-        Begin(in accesses, used);
-        int left = accesses.TxCount;
-        long end = 0;
+        _clockwork.Begin(in accesses, timesNs);
+        _run.Begin(used);
+        _awake.Clear();
+        _asleep.Clear();
         for (int worker = 0; worker < used; worker++)
         {
-            _events.Enqueue((worker, Nobody), (worker == 0 ? 0 : costs.EnterNs, worker));
+            _awake.Enqueue(worker, (worker == 0 ? 0 : _costs.EnterNs, worker));
         }
 
-        while (_events.TryDequeue(out (int Worker, int Chain) done, out (long Time, int Worker) at))
+        long end = 0;
+        while (_awake.TryDequeue(out int worker, out (long Time, int Worker) at))
         {
-            if (done.Chain == Nobody)
-            {
-                Continue(in accesses, timesNs, done.Worker, at.Time);       // it enters
-                continue;
-            }
-
-            Sink sink = new(_stacks, done.Worker);
-            _graph.Complete(done.Chain, ref sink);
-            left -= _graph.TransactionsOf(done.Chain).Length;
-            long now = at.Time + costs.CompleteNs;
-            end = Math.Max(end, now);
-            Share(in accesses, timesNs, done.Worker, now);
-            Continue(in accesses, timesNs, done.Worker, now);
+            end = Math.Max(end, Step(worker, at.Time));
         }
 
-        Invariant.Require(left == 0);
+        Invariant.Require(_run.IsDone);
         return end;
     }
 
-    private void Begin(in BatchAccesses accesses, int workers)
+    // Returns when the worker completed a chain, 0 for any other step.
+    private long Step(int worker, long now)
     {
-        int chains = _graph.ChainCount;
-        _stacks = new ReadyStack[workers];
-        for (int worker = 0; worker < workers; worker++)
+        ParallelRun<Clockwork>.At step = _run.PlaceOf(worker);
+        StepResult result = _run.Step(worker, mayBlock: false);
+        if (result == StepResult.Asleep)
         {
-            _stacks[worker] = new ReadyStack(new int[chains]);
+            _asleep.Enqueue((worker, now));
+            return 0;
         }
 
-        _log = new int[chains * 2];
-        _lastWorker = new int[accesses.KeyCount];
-        _wasWritten = new bool[accesses.KeyCount];
-        Array.Fill(_lastWorker, Nobody);
-        _pieces.Clear();
-        _waiting.Clear();
-        _logUsed = 0;
-        ReadOnlySpan<int> ready = _graph.ReadyChains;
-        int length = WorkerPolicy.PieceLength(ready.Length, workers);
-        for (int i = 0; i < ready.Length; i += length)
+        if (result == StepResult.Over)
         {
-            Log(ready.Slice(i, Math.Min(length, ready.Length - i)));
+            return 0;
         }
+
+        now += step switch
+        {
+            ParallelRun<Clockwork>.At.Run => _clockwork.LastNs,
+            ParallelRun<Clockwork>.At.Complete => _costs.CompleteNs,
+            ParallelRun<Clockwork>.At.Take or ParallelRun<Clockwork>.At.Publish => _costs.TakeNs,
+            _ => 0,
+        };
+        _awake.Enqueue(worker, (now, worker));
+        if (step == ParallelRun<Clockwork>.At.Publish && _asleep.TryDequeue(out (int Worker, long Since) sleeper))
+        {
+            long arrival = now + (now - sleeper.Since < _costs.SpinNs ? _costs.HandOffNs : _costs.WakeNs);
+            _awake.Enqueue(sleeper.Worker, (arrival, sleeper.Worker));
+        }
+
+        return step == ParallelRun<Clockwork>.At.Complete ? now : 0;
     }
 
-    // A worker at a moment: its own newest chain, or a piece, or it waits.
-    private void Continue(in BatchAccesses accesses, ReadOnlySpan<uint> timesNs, int worker, long now)
+    // Runs transactions by saying how long they take.
+    private sealed class Clockwork(SchedulingCosts costs) : IRunTarget
     {
-        ref ReadyStack stack = ref _stacks[worker];
-        if (stack.Count == 0)
+        private const int Nobody = -1;
+
+        private int[] _offsets = [];
+        private int[] _keys = [];
+        private bool[] _writes = [];            // by access
+        private uint[] _timesNs = [];
+        private int[] _lastWorker = [];         // by key
+        private bool[] _wasWritten = [];        // by key
+
+        /// <summary>What the last transaction took.</summary>
+        public long LastNs { get; private set; }
+
+        public void Begin(in BatchAccesses accesses, ReadOnlySpan<uint> timesNs)
         {
-            if (!_pieces.TryDequeue(out (int Start, int Count) piece))
+            _offsets = accesses.Offsets.ToArray();
+            _keys = accesses.Keys.ToArray();
+            _writes = Array.ConvertAll(accesses.Modes.ToArray(), mode => mode == AccessMode.Write);
+            _timesNs = timesNs.ToArray();
+            _lastWorker = new int[accesses.KeyCount];
+            _wasWritten = new bool[accesses.KeyCount];
+            Array.Fill(_lastWorker, Nobody);
+        }
+
+        public void RunOne(int worker, int tx)
+        {
+            long lines = 0;
+            for (int access = _offsets[tx]; access < _offsets[tx + 1]; access++)
             {
-                _waiting.Enqueue((worker, now));
-                return;
-            }
-
-            now += costs.TakeNs;
-            stack.PushPiece(_log.AsSpan(piece.Start, piece.Count));
-        }
-
-        int chain = stack.Pop();
-        _events.Enqueue((worker, chain), (now + TimeOf(in accesses, timesNs, worker, chain), worker));
-    }
-
-    private void Share(in BatchAccesses accesses, ReadOnlySpan<uint> timesNs, int worker, long now)
-    {
-        ref ReadyStack stack = ref _stacks[worker];
-        int count = WorkerPolicy.ShareCount(stack.Count);
-        if (_waiting.Count == 0 || count == 0 || _logUsed + count > _log.Length)
-        {
-            return;
-        }
-
-        Log(stack.Oldest(count));
-        stack.DropOldest(count);
-        (int hungry, long since) = _waiting.Dequeue();
-        Continue(in accesses, timesNs, hungry, now + (now - since < costs.SpinNs ? costs.HandOffNs : costs.WakeNs));
-    }
-
-    private void Log(ReadOnlySpan<int> chains)
-    {
-        chains.CopyTo(_log.AsSpan(_logUsed));
-        _pieces.Enqueue((_logUsed, chains.Length));
-        _logUsed += chains.Length;
-    }
-
-    private long TimeOf(in BatchAccesses accesses, ReadOnlySpan<uint> timesNs, int worker, int chain)
-    {
-        long alone = 0;
-        long lines = 0;
-        foreach (int tx in _graph.TransactionsOf(chain))
-        {
-            alone += timesNs[tx];
-            for (int access = accesses.Offsets[tx]; access < accesses.Offsets[tx + 1]; access++)
-            {
-                int key = accesses.Keys[access];
-                bool writes = accesses.Modes[access] == AccessMode.Write;
-                bool moves = _lastWorker[key] != Nobody && _lastWorker[key] != worker && (writes || _wasWritten[key]);
+                int key = _keys[access];
+                bool moves = _lastWorker[key] != Nobody && _lastWorker[key] != worker && (_writes[access] || _wasWritten[key]);
                 lines += moves ? costs.LineNs : 0;
                 _lastWorker[key] = worker;
-                _wasWritten[key] = writes;
+                _wasWritten[key] = _writes[access];
             }
+
+            LastNs = (_timesNs[tx] * (long)costs.InterferencePermille / 1_000) + lines;
         }
 
-        return (alone * costs.InterferencePermille / 1_000) + lines;
-    }
-
-    private readonly ref struct Sink(ReadyStack[] stacks, int worker) : ICompletionSink
-    {
-        public void AdderGroupFinished(int key)
+        public void Fold(int key)
         {
-            // folding a key's shards is part of what CompleteNs was measured with
+            // part of what completing a chain was measured with
         }
-
-        public void Ready(int chain) => stacks[worker].Push(chain);
     }
 }

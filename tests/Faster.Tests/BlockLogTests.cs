@@ -45,9 +45,9 @@ public sealed class BlockLogTests
     }
 
     /// <summary>Writes all blocks; the disk stays as it is.</summary>
-    private static FaultFileSystem Written(List<BlockRecord> blocks, long segmentBytes = 1500)
+    private static MemoryDisk Written(List<BlockRecord> blocks, long segmentBytes = 1500)
     {
-        FaultFileSystem files = new();
+        MemoryDisk files = new();
         using BlockLog log = BlockLog.Open(Options(files, segmentBytes), null);
         blocks.ForEach(block => log.Append(block));
         return files;
@@ -57,7 +57,7 @@ public sealed class BlockLogTests
     public void Blocks_come_back_by_height_across_segments_and_reopenings()
     {
         List<BlockRecord> blocks = Blocks(30);
-        FaultFileSystem files = new();
+        MemoryDisk files = new();
         for (int height = 0; height < blocks.Count; height++)
         {
             using BlockLog log = BlockLog.Open(Options(files), null);
@@ -75,7 +75,7 @@ public sealed class BlockLogTests
     public void Log_torn_at_every_byte_of_the_last_record_opens_without_it()
     {
         List<BlockRecord> blocks = Blocks(4);
-        FaultFileSystem whole = Written(blocks, 1 << 20);
+        MemoryDisk whole = Written(blocks, 1 << 20);
         string path = Folder + "/" + whole.ListFiles(Folder)[0];
         byte[] bytes = whole.Bytes(path);
         int last = bytes.Length - BlockRecordCodec.OverheadBytes - blocks[3].Payload.Length;
@@ -85,9 +85,7 @@ public sealed class BlockLogTests
             {
                 byte[] torn = new byte[zeros ? bytes.Length : cut];
                 bytes.AsSpan(0, cut).CopyTo(torn);
-                FaultFileSystem files = new();
-                files.CreateFolder(Folder);
-                files.SetBytes(path, torn);
+                MemoryDisk files = whole.With(path, torn).Without(Folder + "/" + AckMark.FileName);
                 using (BlockLog log = BlockLog.Open(Options(files, 1 << 20), null))
                 {
                     AssertHolds(log, blocks, 3, 3, $"cut at {cut}, zeros {zeros}");
@@ -105,7 +103,7 @@ public sealed class BlockLogTests
     public void Flipped_byte_of_any_acknowledged_record_is_refused_also_of_the_last_and_elsewhere_is_harmless()
     {
         List<BlockRecord> blocks = Blocks(9);
-        FaultFileSystem whole = Written(blocks, 1500);
+        MemoryDisk whole = Written(blocks, 1500);
         string[] names = whole.ListFiles(Folder);
         Assert.True(names.Length >= 2);
         foreach (string name in names)
@@ -113,8 +111,7 @@ public sealed class BlockLogTests
             byte[] bytes = whole.Bytes(Folder + "/" + name);
             for (int at = 0; at < bytes.Length; at++)
             {
-                FaultFileSystem files = whole.AfterCrash(Survival.Everything);
-                files.Flip(Folder + "/" + name, at, (byte)(1 << (at % 8)));
+                MemoryDisk files = whole.Flipped(Folder + "/" + name, at, at % 8);
                 string context = $"byte {at} of {name}";
                 if (name.EndsWith(".log", StringComparison.Ordinal))
                 {
@@ -137,7 +134,7 @@ public sealed class BlockLogTests
     public void Damage_below_the_trusted_position_is_found_when_the_block_is_read()
     {
         List<BlockRecord> blocks = Blocks(9);
-        FaultFileSystem files = Written(blocks, 1 << 20);
+        MemoryDisk files = Written(blocks, 1 << 20);
         LogPosition position;
         using (BlockLog log = BlockLog.Open(Options(files, 1 << 20), null))
         {
@@ -145,7 +142,7 @@ public sealed class BlockLogTests
             Assert.Equal(blocks[5].BlockId, position.LastBlock);
         }
 
-        files.Flip(Folder + "/" + files.ListFiles(Folder)[0], BlockRecordCodec.HeaderBytes + 3);   // payload of block 0
+        files = files.Flipped(Folder + "/" + files.ListFiles(Folder)[0], BlockRecordCodec.HeaderBytes + 3, 6);   // payload of block 0
         using BlockLog reopened = BlockLog.Open(Options(files, 1 << 20), position);
         Assert.True(reopened.TryRead(new Height(1), out _));
         StateStoreException error = Assert.Throws<StateStoreException>(() => reopened.TryRead(new Height(0), out _));
@@ -164,7 +161,7 @@ public sealed class BlockLogTests
 
         StateStoreException shorter = Assert.Throws<StateStoreException>(() => BlockLog.Open(Options(Written(blocks[..5])), position));
         Assert.Equal(RefusalCode.StoreLogBehindCheckpoint, shorter.Refusal.Code);
-        StateStoreException empty = Assert.Throws<StateStoreException>(() => BlockLog.Open(Options(new FaultFileSystem()), position));
+        StateStoreException empty = Assert.Throws<StateStoreException>(() => BlockLog.Open(Options(new MemoryDisk()), position));
         Assert.Equal(RefusalCode.StoreLogBehindCheckpoint, empty.Refusal.Code);
     }
 
@@ -172,7 +169,7 @@ public sealed class BlockLogTests
     public void Block_is_found_by_its_id_whether_the_index_files_are_there_or_not()
     {
         List<BlockRecord> blocks = Blocks(40);
-        FaultFileSystem files = Written(blocks);
+        MemoryDisk files = Written(blocks);
         foreach (bool without in new[] { false, true })
         {
             foreach (string name in files.ListFiles(Folder))
@@ -205,21 +202,21 @@ public sealed class BlockLogTests
     public void Group_of_blocks_takes_one_sync_and_is_there_after_a_crash_whole()
     {
         List<BlockRecord> blocks = Blocks(12);
-        FaultFileSystem files = new();
+        MemoryDisk files = new();
         using (BlockLog log = BlockLog.Open(Options(files, 1 << 20), null))
         {
             log.Append(blocks[0]);
             int before = files.Journal.Count;
             LogPosition[] positions = new LogPosition[11];
             log.Append(blocks.ToArray().AsSpan(1), positions);
-            Assert.Single(files.Journal.GetRange(before, files.Journal.Count - before), static step => step.StartsWith("sync", StringComparison.Ordinal));
+            Assert.Single(files.Journal.GetRange(before, files.Journal.Count - before), static step => step.Kind is DiskOperationKind.Sync or DiskOperationKind.SyncFolder);
             for (int i = 0; i < positions.Length; i++)
             {
                 Assert.Equal(log.PositionAt(blocks[i + 1].Height), positions[i]);
             }
         }
 
-        using BlockLog again = BlockLog.Open(Options(files.AfterCrash(Survival.Nothing), 1 << 20), null);
+        using BlockLog again = BlockLog.Open(Options(files.AfterCrash(Survives.Nothing), 1 << 20), null);
         AssertHolds(again, blocks, 12, 12, "after the crash");
     }
 
@@ -227,7 +224,7 @@ public sealed class BlockLogTests
     public void Log_that_was_cut_after_a_block_ends_there_and_goes_on_from_there(int height)
     {
         List<BlockRecord> blocks = Blocks(20);
-        FaultFileSystem files = Written(blocks);
+        MemoryDisk files = Written(blocks);
         using (BlockLog log = BlockLog.Open(Options(files), null))
         {
             log.CutAfter(new Height((ulong)height));
@@ -235,7 +232,7 @@ public sealed class BlockLogTests
             Assert.False(height < 19 && log.TryFind(blocks[19].BlockId, out _));
         }
 
-        using (BlockLog log = BlockLog.Open(Options(files.AfterCrash(Survival.Nothing)), null))
+        using (BlockLog log = BlockLog.Open(Options(files.AfterCrash(Survives.Nothing)), null))
         {
             AssertHolds(log, blocks, height + 1, height + 1, "cut and opened");
             for (int i = height + 1; i < 20; i++)
@@ -251,7 +248,7 @@ public sealed class BlockLogTests
     public void Old_segments_are_dropped_and_the_rest_is_whole()
     {
         List<BlockRecord> blocks = Blocks(30);
-        FaultFileSystem files = Written(blocks);
+        MemoryDisk files = Written(blocks);
         Height first;
         using (BlockLog log = BlockLog.Open(Options(files), null))
         {
@@ -260,7 +257,7 @@ public sealed class BlockLogTests
             Assert.InRange(first.Value, 1ul, 17ul);
         }
 
-        using BlockLog again = BlockLog.Open(Options(files.AfterCrash(Survival.Nothing)), null);
+        using BlockLog again = BlockLog.Open(Options(files.AfterCrash(Survives.Nothing)), null);
         Assert.Equal(first, again.First);
         for (int i = 0; i < 30; i++)
         {
@@ -272,7 +269,7 @@ public sealed class BlockLogTests
     [Fact]
     public void Missing_segment_is_refused()
     {
-        FaultFileSystem files = Written(Blocks(20));
+        MemoryDisk files = Written(Blocks(20));
         string[] names = Array.FindAll(files.ListFiles(Folder), static name => name.EndsWith(".log", StringComparison.Ordinal));
         files.DeleteFile(Folder + "/" + names[1]);
         StateStoreException error = Assert.Throws<StateStoreException>(() => BlockLog.Open(Options(files), null));
@@ -282,13 +279,13 @@ public sealed class BlockLogTests
     [Fact]
     public void Records_of_another_chain_or_of_another_folder_do_not_verify()
     {
-        FaultFileSystem files = Written(Blocks(3));
+        MemoryDisk files = Written(Blocks(3));
         files.DeleteFile(Folder + "/" + AckMark.FileName);
         BlockLogOptions foreignKey = Options(files) with { Key = Blake3.Hash("another folder"u8) };
         BlockLogOptions foreignChain = Options(files) with { Chain = new ChainId(Blake3.Hash("another chain"u8)) };
         foreach (BlockLogOptions options in new[] { foreignKey, foreignChain })
         {
-            using BlockLog log = BlockLog.Open(options with { Files = files.AfterCrash(Survival.Everything) }, null);
+            using BlockLog log = BlockLog.Open(options with { Files = files.AfterCrash(Survives.Everything) }, null);
             Assert.Null(log.End);
             Assert.True(log.TornBytes > 0);
         }
@@ -305,10 +302,9 @@ public sealed class BlockLogTests
         BlockRecord hostile = new(new Height(2), blocks[1].BlockId, new BlockId(Blake3.Hash(imitation)), default, imitation);
         blocks.Add(hostile);
 
-        FaultFileSystem files = Written(blocks, 1 << 20);
+        MemoryDisk files = Written(blocks, 1 << 20);
         string path = Folder + "/" + files.ListFiles(Folder)[0];
-        files.SetBytes(path, files.Bytes(path)[..^1]);
-        files.DeleteFile(Folder + "/" + AckMark.FileName);      // it would know that the record was acknowledged
+        files = files.With(path, files.Bytes(path)[..^1]).Without(Folder + "/" + AckMark.FileName);      // it would know that the record was acknowledged
         using BlockLog log = BlockLog.Open(Options(files, 1 << 20), null);
         AssertHolds(log, blocks, 2, 2, "torn");
     }
@@ -317,12 +313,12 @@ public sealed class BlockLogTests
     public void Failed_operation_latches_the_log_and_loses_no_acknowledged_block()
     {
         List<BlockRecord> blocks = Blocks(12);
-        int operations = Written(blocks).Operations;
-        foreach (bool partial in new[] { false, true })
+        int operations = Written(blocks).Journal.Count;
+        foreach (FaultKind kind in new[] { FaultKind.Error, FaultKind.ShortWrite, FaultKind.FailedSync, FaultKind.NoSpace, FaultKind.ReadOnly })
         {
             for (int fail = 0; fail < operations; fail++)
             {
-                FaultFileSystem files = new() { FailAt = fail, FailingWriteIsPartial = partial };
+                MemoryDisk files = new() { Fault = kind, FaultAt = fail };
                 int acknowledged = 0;
                 StateStoreException? failure = null;
                 BlockLog? log = null;
@@ -351,41 +347,12 @@ public sealed class BlockLogTests
                     log.Dispose();
                 }
 
-                foreach (Survival survival in Enum.GetValues<Survival>())
+                foreach (Survives survival in Enum.GetValues<Survives>())
                 {
                     using BlockLog again = BlockLog.Open(Options(files.AfterCrash(survival)), null);
-                    AssertHolds(again, blocks, acknowledged, acknowledged + 1, $"fault at {fail} ({files.Journal[fail]}), {survival}");
+                    AssertHolds(again, blocks, acknowledged, acknowledged + 1, $"{kind} at {fail} ({files.Met}), {survival}");
                 }
             }
-        }
-    }
-
-    [Fact]
-    public void Full_disk_latches_the_log_and_loses_no_acknowledged_block()
-    {
-        List<BlockRecord> blocks = Blocks(12);
-        for (int capacity = 0; capacity < 5000; capacity += 97)
-        {
-            FaultFileSystem files = new() { Capacity = capacity };
-            int acknowledged = 0;
-            using BlockLog log = BlockLog.Open(Options(files), null);
-            StateStoreException? failure = null;
-            try
-            {
-                for (; acknowledged < blocks.Count; acknowledged++)
-                {
-                    log.Append(blocks[acknowledged]);
-                }
-            }
-            catch (StateStoreException error)
-            {
-                failure = error;
-                Assert.Equal(RefusalCode.StoreWriteFailed, error.Refusal.Code);
-            }
-
-            Assert.True(failure is not null || acknowledged == blocks.Count);
-            using BlockLog again = BlockLog.Open(Options(files.AfterCrash(Survival.Nothing)), null);
-            AssertHolds(again, blocks, acknowledged, acknowledged + 1, $"capacity {capacity}");
         }
     }
 
@@ -394,16 +361,16 @@ public sealed class BlockLogTests
     public void Crash_at_every_operation_loses_no_acknowledged_block_and_no_checkpoint_but_the_newest()
     {
         List<BlockRecord> blocks = Blocks(24);
-        FaultFileSystem dry = new();
+        MemoryDisk dry = new();
         _ = Run(dry, blocks);
-        for (int crash = 0; crash < dry.Operations; crash++)
+        for (int crash = 0; crash < dry.Journal.Count; crash++)
         {
-            FaultFileSystem files = new() { CrashAt = crash };
+            MemoryDisk files = new() { StopAt = crash };
             (int acknowledged, int checkpoints) = Run(files, blocks);
-            foreach (Survival survival in Enum.GetValues<Survival>())
+            foreach (Survives survival in Enum.GetValues<Survives>())
             {
                 string context = $"crash before operation {crash} ({dry.Journal[crash]}), {survival}";
-                FaultFileSystem next = files.AfterCrash(survival);
+                MemoryDisk next = files.AfterCrash(survival);
                 List<string> notes = [];
                 List<Manifest> kept = ManifestsOf(next).ReadAll(notes, out bool damaged);
                 Assert.False(damaged, context + ": a manifest is torn");
@@ -424,21 +391,21 @@ public sealed class BlockLogTests
     public void What_opening_found_survives_a_power_cut_right_after()
     {
         List<BlockRecord> blocks = Blocks(6);
-        FaultFileSystem dry = new();
+        MemoryDisk dry = new();
         _ = Run(dry, blocks);
-        for (int crash = 0; crash < dry.Operations; crash++)
+        for (int crash = 0; crash < dry.Journal.Count; crash++)
         {
-            FaultFileSystem files = new() { CrashAt = crash };
+            MemoryDisk files = new() { StopAt = crash };
             _ = Run(files, blocks);
-            files.CrashAt = -1;
+            files.StopAt = -1;
             using BlockLog log = BlockLog.Open(Options(files), null);
             int found = (int)log.Next.Value;
-            using BlockLog after = BlockLog.Open(Options(files.AfterCrash(Survival.Nothing)), null);
+            using BlockLog after = BlockLog.Open(Options(files.AfterCrash(Survives.Nothing)), null);
             AssertHolds(after, blocks, found, found, $"killed before operation {crash} ({dry.Journal[crash]})");
         }
     }
 
-    private static (int Acknowledged, int Checkpoints) Run(FaultFileSystem files, List<BlockRecord> blocks)
+    private static (int Acknowledged, int Checkpoints) Run(MemoryDisk files, List<BlockRecord> blocks)
     {
         int acknowledged = 0;
         int checkpoints = 0;
@@ -463,7 +430,7 @@ public sealed class BlockLogTests
                 }
             }
         }
-        catch (CrashException)
+        catch (MachineStoppedException)
         {
         }
 
@@ -493,15 +460,14 @@ public sealed class BlockLogTests
             Assert.True(refusal.IsRefused);
         }
 
-        FaultFileSystem files = new();
+        MemoryDisk files = new();
         files.CreateFolder("/manifests");
         ManifestFolder folder = ManifestsOf(files);
         folder.Write(manifest);
         string path = "/manifests/" + files.ListFiles("/manifests")[0];
         for (int at = 0; at < files.Bytes(path).Length; at++)
         {
-            FaultFileSystem flipped = files.AfterCrash(Survival.Everything);
-            flipped.Flip(path, at);
+            MemoryDisk flipped = files.Flipped(path, at, 6);
             List<string> notes = [];
             Assert.Empty(ManifestsOf(flipped).ReadAll(notes, out bool damaged));
             Assert.True(damaged);
@@ -512,9 +478,8 @@ public sealed class BlockLogTests
     [Fact]
     public void Foreign_files_in_the_log_folder_are_left_alone()
     {
-        FaultFileSystem files = Written(Blocks(3), 1 << 20);
-        files.SetBytes(Folder + "/readme.txt", Encoding.UTF8.GetBytes("mine"));
-        files.SetBytes(Folder + "/123.log", [1, 2, 3]);
+        MemoryDisk files = Written(Blocks(3), 1 << 20);
+        files = files.With(Folder + "/readme.txt", Encoding.UTF8.GetBytes("mine")).With(Folder + "/123.log", [1, 2, 3]);
         using BlockLog log = BlockLog.Open(Options(files, 1 << 20), null);
         AssertHolds(log, Blocks(3), 3, 3, "with foreign files");
         Assert.Equal(3, files.Bytes(Folder + "/123.log").Length);
@@ -524,7 +489,7 @@ public sealed class BlockLogTests
     public void Block_that_does_not_continue_the_chain_is_a_broken_invariant()
     {
         List<BlockRecord> blocks = Blocks(4);
-        FaultFileSystem files = new();
+        MemoryDisk files = new();
         using BlockLog log = BlockLog.Open(Options(files), null);
         Assert.Throws<InvariantException>(() => log.Append(blocks[1]));
         log.Append(blocks[0]);

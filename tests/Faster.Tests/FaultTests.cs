@@ -14,6 +14,7 @@ public sealed class FaultTests
     [InlineData(FaultKind.ShortWrite)]
     [InlineData(FaultKind.FailedSync)]
     [InlineData(FaultKind.NoSpace)]
+    [InlineData(FaultKind.ReadOnly)]
     public void Failed_write_at_any_place_is_told_and_loses_nothing(FaultKind kind)
     {
         FaultRun run = new(31);

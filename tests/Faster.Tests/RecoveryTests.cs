@@ -194,7 +194,7 @@ public sealed class RecoveryTests
         File.WriteAllText(temp["file"], "not a folder");
         Assert.Equal(RefusalCode.StoreFolderUnusable, RefusalOf(Small(temp["file"])).Code);
         Assert.Equal(RefusalCode.StoreFolderUnusable, RefusalOf(Small(temp["file/below"])).Code);
-        FaultyDisk readOnly = new() { FailAt = 1, FailsForGood = true, Denies = true };
+        MemoryDisk readOnly = new() { Fault = FaultKind.ReadOnly, FaultAt = 1 };
         Assert.Equal(RefusalCode.StoreFolderUnusable, RefusalOf(options with { Files = readOnly }).Code);
         AssertRecovers(world, options, 3, "after the refusals");
     }
@@ -215,54 +215,6 @@ public sealed class RecoveryTests
         AssertRecovers(world, options, 9, "with foreign files");
         Assert.Equal("mine", File.ReadAllText(temp["data/notes.txt"], Encoding.UTF8));
         Assert.True(Directory.Exists(temp["data/lost+found"]));
-    }
-
-    [Theory, InlineData(false), InlineData(true)]
-    public void Failed_disk_operation_latches_the_store_and_loses_nothing(bool forGood)
-    {
-        using TempFolder temp = new();
-        World world = new(81);
-        world.GrowTo(6);
-        FaultyDisk dry = new();
-        int Run(FaultyDisk disk, string folder, out int acknowledged)
-        {
-            acknowledged = 0;
-            using StateStore store = StateStore.Open(Small(folder) with { Files = disk, CheckpointEveryBlocks = 2 });
-            for (; acknowledged < 6; acknowledged++)
-            {
-                try
-                {
-                    world.AcceptTo(store, acknowledged + 1);
-                }
-                catch (StateStoreException)
-                {
-                    StateStoreException latched = Assert.Throws<StateStoreException>(() => store.Checkpoint());
-                    Assert.Equal(RefusalCode.StoreLatched, latched.Refusal.Code);
-                    Assert.Throws<StateStoreException>(() => store.Accepted.Read(World.KeyAt(0).Key, new byte[StateLimits.MaxRecordBytes]));
-                    throw;
-                }
-            }
-
-            return disk.Operations;
-        }
-
-        int operations = Run(dry, temp["dry"], out _);
-        Assert.True(operations > 60);
-        for (int fail = 0; fail < operations; fail += forGood ? 3 : 1)
-        {
-            FaultyDisk disk = new() { FailAt = fail, FailsForGood = forGood };
-            string folder = temp[$"data{fail}"];
-            int acknowledged = 0;
-            StateStoreException error = Assert.Throws<StateStoreException>(() => Run(disk, folder, out acknowledged));
-            string context = $"fault at {fail} ({disk.LastOperation})";
-            Assert.False(string.IsNullOrEmpty(error.Refusal.Sentence), context);
-
-            using StateStore store = StateStore.Open(Small(folder));
-            world.Replay(store);
-            int count = store.LastAccepted is { } last ? (int)last.Height.Value + 1 : 0;
-            Assert.True(count >= acknowledged && count <= acknowledged + 1, $"{context}: {count} blocks, {acknowledged} acknowledged");
-            world.AssertIsAt(store, count, context);
-        }
     }
 
     [Fact]

@@ -102,6 +102,7 @@ public sealed class FaultRun
             {
                 if (disk.Fault < FaultKind.ReadError)        // a block that cannot be read leaves the state what it was
                 {
+                    Assert.Equal(RefusalCode.StoreLatched, Assert.Throws<StateStoreException>(store.Checkpoint).Refusal.Code);
                     Assert.Throws<StateStoreException>(() => store.Accepted.Read(World.KeyAt(0).Key, new byte[StateLimits.MaxRecordBytes]));
                 }
 

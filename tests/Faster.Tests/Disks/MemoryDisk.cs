@@ -6,6 +6,7 @@ using System;
 using System.Collections.Generic;
 using System.IO;
 using System.Threading;
+using ParallelVm.Primitives;
 
 namespace ParallelVm.Faster.Tests;
 
@@ -26,6 +27,9 @@ public enum FaultKind
     /// <summary>From here on nothing can be written that needs more space.</summary>
     NoSpace,
 
+    /// <summary>From here on nothing can be changed, as on a disk that was mounted again read-only.</summary>
+    ReadOnly,
+
     /// <summary>A read fails.</summary>
     ReadError,
 
@@ -35,6 +39,9 @@ public enum FaultKind
     /// <summary>A read returns the bytes with one bit flipped.</summary>
     FlippedRead,
 }
+
+/// <summary>The machine stopped here. Not an IOException, so that no handler of disk errors takes it for one.</summary>
+public sealed class MachineStoppedException() : Exception("The simulated machine stopped.");
 
 /// <summary>Files and folders in memory.</summary>
 public sealed class MemoryDisk : IFileSystem
@@ -73,6 +80,9 @@ public sealed class MemoryDisk : IFileSystem
     /// <summary>It comes at this place of <see cref="Journal"/>, or at this read.</summary>
     public int FaultAt { get; set; } = -1;
 
+    /// <summary>Before this place of <see cref="Journal"/> the machine stops; -1 never.</summary>
+    public int StopAt { get; set; } = -1;
+
     /// <summary>What the fault met; null before it came.</summary>
     public string? Met { get; private set; }
 
@@ -98,6 +108,41 @@ public sealed class MemoryDisk : IFileSystem
 
             return new DiskImage(files, new HashSet<string>(_folders, StringComparer.Ordinal));
         }
+    }
+
+    /// <summary>The disk that the next start of the machine finds.</summary>
+    public MemoryDisk AfterCrash(Survives survives, ulong seed = 1)
+    {
+        DiskReplay replay = new(Start, Journal);
+        replay.AdvanceTo(Journal.Count);
+        return new MemoryDisk(replay.Crash(survives, new SeededRandom(seed)));
+    }
+
+    /// <summary>A file's bytes.</summary>
+    public byte[] Bytes(string path) => Image().Files[path];
+
+    /// <summary>The disk as it is, but for one file.</summary>
+    public MemoryDisk With(string path, byte[] bytes)
+    {
+        DiskImage image = Image();
+        image.Files[path] = bytes;
+        return new MemoryDisk(image);
+    }
+
+    /// <summary>The disk as it is, but for one bit.</summary>
+    public MemoryDisk Flipped(string path, long offset, int bit)
+    {
+        byte[] bytes = Bytes(path);
+        bytes[offset] ^= (byte)(1 << bit);
+        return With(path, bytes);
+    }
+
+    /// <summary>The disk as it is, without one file.</summary>
+    public MemoryDisk Without(string path)
+    {
+        DiskImage image = Image();
+        image.Files.Remove(path);
+        return new MemoryDisk(image);
     }
 
     public void CreateFolder(string path)
@@ -243,6 +288,11 @@ public sealed class MemoryDisk : IFileSystem
 
     private void Step(in DiskOperation operation, bool needsSpace = false)
     {
+        if (Journal.Count == StopAt)
+        {
+            throw new MachineStoppedException();
+        }
+
         bool here = Fault != FaultKind.None && Journal.Count == FaultAt && Met is null;
         switch (Fault)
         {
@@ -263,6 +313,9 @@ public sealed class MemoryDisk : IFileSystem
                 }
 
                 throw new IOException($"Input/output error ({operation}).");
+            case FaultKind.ReadOnly when Journal.Count >= FaultAt:
+                Met ??= operation.ToString();
+                throw new UnauthorizedAccessException($"Read-only file system ({operation}).");
             case FaultKind.NoSpace when needsSpace && Journal.Count >= FaultAt:
                 Met ??= operation.ToString();
                 throw new IOException($"No space left on device ({operation}).");

@@ -77,7 +77,7 @@ internal sealed class SocketSession : IDisposable
         Task sender = SendAllAsync(ends);
         try
         {
-            await ReceiveAllAsync(ends.Token).ConfigureAwait(false);
+            await ReceiveAllAsync(ends).ConfigureAwait(false);
         }
         finally
         {
@@ -147,8 +147,9 @@ internal sealed class SocketSession : IDisposable
         return default;
     }
 
-    private async Task ReceiveAllAsync(CancellationToken cancel)
+    private async Task ReceiveAllAsync(CancellationTokenSource ends)
     {
+        CancellationToken cancel = ends.Token;
         byte[] buffer = new byte[MaxRequestBytes];
         try
         {
@@ -173,6 +174,8 @@ internal sealed class SocketSession : IDisposable
                 {
                     await AloneAsync(
                         () => CloseAsync(WebSocketCloseStatus.MessageTooBig, $"requests are at most {MaxRequestBytes} bytes"), cancel).ConfigureAwait(false);
+                    ends.CancelAfter(_sendTimeout);
+                    await DrainAsync(buffer, cancel).ConfigureAwait(false);
                     return;
                 }
 
@@ -183,6 +186,17 @@ internal sealed class SocketSession : IDisposable
         {
             _socket.Abort();                                // gone without a word, or the host stops
         }
+    }
+
+    // Closing over unread bytes would reset the connection, and the client would not learn why.
+    private async Task DrainAsync(byte[] buffer, CancellationToken cancel)
+    {
+        ValueWebSocketReceiveResult received;
+        do
+        {
+            received = await _socket.ReceiveAsync(buffer.AsMemory(), cancel).ConfigureAwait(false);
+        }
+        while (received.MessageType != WebSocketMessageType.Close);
     }
 
     // The answer to subscribe goes out before the first event, since both hold the socket while they do their part.

@@ -1,14 +1,13 @@
 // One batch of changes on one shard, in two passes.
 //
 //   1  down the pages, with the sorted changes split at each: buckets are merged, pages made and dissolved, kinds settled.
-//      Every node that needs hashing is put on the list of its depth: "hash this pair, write the result into that half".
-//   2  list by list from the deepest up: a depth's nodes do not need each other, so they are hashed in batches.
+//      Every node that needs hashing is listed.
+//   2  the lists, from the deepest up: see NodeLists.
 //
-// Keys of a bucket have no stored nodes above them; pass 1 lays them out in scratch pairs. Hashes of single leaves are known
-// before pass 1 and never wait for pass 2.
+// Hashes of single leaves are known before pass 1 and never wait for pass 2.
 //
 // Invariants
-//   P1  a node is listed once, after the halves of its pair that pass 1 can know are written
+//   P1  a node is listed once, after the halves of its pair that pass 1 can know are written (N1)
 //   P2  every cell of an existing run is noted in the undo log before it is written, by either pass
 //   P3  runs freed here are not handed out again here, so listed nodes of a page that was dissolved write where nobody reads
 //
@@ -28,19 +27,13 @@ namespace ParallelVm.Faster;
 /// <summary>The work of one job; its buffers are kept for the next.</summary>
 internal sealed class ShardUpdate
 {
-    private const int BatchNodes = 128;
-    private const uint InScratch = 1u << 31;
     private const int WarmChanges = 256;
 
-    private readonly Bytes32[] _pairs = new Bytes32[2 * BatchNodes];
-    private readonly Bytes32[] _hashes = new Bytes32[BatchNodes];
-    private readonly NodeList[] _levels = new NodeList[256];
+    private readonly NodeLists _nodes = new();
+    private readonly Bytes32[] _leaves = new Bytes32[NodeLists.BatchNodes];
     private Cell[] _entries = new Cell[256];     // the changes, then what is being merged, as a stack
     private int _entryCount;
-    private Cell[] _scratch = new Cell[256];     // pairs above the keys of buckets
-    private uint _scratchCount;
     private long _added;
-    private int _deepest;
     private bool _isWarm;
 
     private readonly List<CellRun> _freed = [];
@@ -60,13 +53,6 @@ internal sealed class ShardUpdate
         public Bytes32 Hash;
     }
 
-    /// <summary>Nodes of one depth to hash: where the pair is, where the result goes.</summary>
-    private struct NodeList
-    {
-        public (uint Pair, uint Half)[]? Nodes;
-        public int Count;
-    }
-
     /// <summary>Applies changes.</summary>
     /// <param name="changes">Strictly ascending, all in this shard.</param>
     /// <param name="undo">Takes the notes; null when nobody will want the state before.</param>
@@ -78,14 +64,13 @@ internal sealed class ShardUpdate
         _memory = shard.Memory;
         _undo = undo;
         _entryCount = 0;
-        _scratchCount = 0;
-        _deepest = -1;
+        _nodes.Open(hash, _memory);
         _added = 0;
         LoadChanges(changes);
 
         ref ShardRoot root = ref shard.Root;
         uint slot = root.Slot;
-        Update(slot, Shard.Depth, 0, changes.Length, HalfOf(0, 0), out Outcome outcome);
+        Update(slot, Shard.Depth, 0, changes.Length, NodeLists.HalfOf(0, 0), out Outcome outcome);
         if (outcome.Changed)
         {
             Note(0);
@@ -94,7 +79,7 @@ internal sealed class ShardUpdate
             root.Kind = outcome.Kind;
             root.Keys += _added;
             root.Hash = outcome.Hash;
-            HashLists();
+            _nodes.HashAll();
         }
 
         foreach (CellRun run in _freed)
@@ -117,10 +102,10 @@ internal sealed class ShardUpdate
     private void LoadChanges(ReadOnlySpan<PathChange> changes)
     {
         Reserve(changes.Length);
-        for (int start = 0; start < changes.Length; start += BatchNodes)
+        for (int start = 0; start < changes.Length; start += _leaves.Length)
         {
-            ReadOnlySpan<PathChange> batch = changes.Slice(start, Math.Min(BatchNodes, changes.Length - start));
-            Span<Bytes32> leaves = _hashes.AsSpan(0, batch.Length);
+            ReadOnlySpan<PathChange> batch = changes.Slice(start, Math.Min(_leaves.Length, changes.Length - start));
+            Span<Bytes32> leaves = _leaves.AsSpan(0, batch.Length);
             _hash.Leaves(MemoryMarshal.Cast<PathChange, Bytes32>(batch), leaves);
             for (int i = 0; i < batch.Length; i++)
             {
@@ -291,7 +276,7 @@ internal sealed class ShardUpdate
             }
 
             int node = FirstSlotNode + s;
-            Update(head.Slots[s], depth + Levels, i, end, HalfOf(PairCell(page, node >> 1), node & 1), out Outcome below);
+            Update(head.Slots[s], depth + Levels, i, end, NodeLists.HalfOf(PairCell(page, node >> 1), node & 1), out Outcome below);
             i = end;
             if (below.Changed)
             {
@@ -336,10 +321,10 @@ internal sealed class ShardUpdate
                     NodeKind.Empty => _empty,
                     _ => default,
                 };
-                uint target = pair == 0 ? half : HalfOf(PairCell(page, (pair - 1) >> 1), (pair - 1) & 1);
+                uint target = pair == 0 ? half : NodeLists.HalfOf(PairCell(page, (pair - 1) >> 1), (pair - 1) & 1);
                 if (kind == NodeKind.Inner)
                 {
-                    ListNode(depth + level, cell, target);
+                    _nodes.Add(depth + level, cell, target);
                 }
 
                 if (pair > 0)
@@ -454,88 +439,8 @@ internal sealed class ShardUpdate
             return;
         }
 
-        ListNodes(MemoryMarshal.CreateReadOnlySpan(ref _memory[FirstCell(slot)], keys), depth, half);
+        _nodes.AddAbove(MemoryMarshal.CreateReadOnlySpan(ref _memory[FirstCell(slot)], keys), depth, half);
     }
-
-    /// <summary>Lists the nodes above two or more keys that share <paramref name="depth"/> bits.</summary>
-    private void ListNodes(ReadOnlySpan<Cell> keys, int depth, uint half)
-    {
-        int split = 0;
-        while (split < keys.Length && !keys[split].Left.Bit(depth))
-        {
-            split++;
-        }
-
-        uint pair = NewScratch();
-        uint cell = InScratch | pair;
-        ListSide(keys[..split], depth + 1, pair, 0);
-        ListSide(keys[split..], depth + 1, pair, 1);
-        ListNode(depth, cell, half);
-    }
-
-    private void ListSide(ReadOnlySpan<Cell> keys, int depth, uint pair, int side)
-    {
-        if (keys.Length >= 2)
-        {
-            ListNodes(keys, depth, HalfOf(InScratch | pair, side));
-        }
-        else
-        {
-            Half(ref _scratch[pair], side) = keys.IsEmpty ? _empty : keys[0].Right;
-        }
-    }
-
-    private void ListNode(int depth, uint pair, uint half)
-    {
-        ref NodeList list = ref _levels[depth];
-        (uint, uint)[] nodes = list.Nodes ??= new (uint, uint)[64];
-        if (list.Count == nodes.Length)
-        {
-            Array.Resize(ref list.Nodes, nodes.Length * 2);
-            nodes = list.Nodes;
-        }
-
-        nodes[list.Count++] = (pair, half);
-        _deepest = Math.Max(_deepest, depth);
-    }
-
-    /// <summary>Pass 2.</summary>
-    private void HashLists()
-    {
-        for (int depth = _deepest; depth >= 0; depth--)
-        {
-            ref NodeList list = ref _levels[depth];
-            for (int start = 0; start < list.Count; start += BatchNodes)
-            {
-                HashBatch(list.Nodes.AsSpan(start, Math.Min(BatchNodes, list.Count - start)));
-            }
-
-            list.Count = 0;
-        }
-    }
-
-    private void HashBatch(ReadOnlySpan<(uint Pair, uint Half)> nodes)
-    {
-        Span<Cell> pairs = MemoryMarshal.Cast<Bytes32, Cell>(_pairs.AsSpan(0, 2 * nodes.Length));
-        Span<Bytes32> hashes = _hashes.AsSpan(0, nodes.Length);
-        for (int i = 0; i < nodes.Length; i++)
-        {
-            pairs[i] = CellAt(nodes[i].Pair);
-        }
-
-        _hash.Nodes(_pairs.AsSpan(0, 2 * nodes.Length), hashes);
-        for (int i = 0; i < nodes.Length; i++)
-        {
-            uint half = nodes[i].Half;
-            Half(ref CellAt((half & InScratch) | ((half & ~InScratch) >> 1)), (int)(half & 1)) = hashes[i];
-        }
-    }
-
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private ref Cell CellAt(uint cell) => ref (cell & InScratch) != 0 ? ref _scratch[cell & ~InScratch] : ref _memory[cell];
-
-    /// <summary>Names a half: bit 31 scratch, then the cell, then the side.</summary>
-    private static uint HalfOf(uint cell, int side) => (cell & InScratch) | ((cell & ~InScratch) << 1) | (uint)side;
 
     private void Overwrite(uint bucket, int from, int count)
     {
@@ -586,16 +491,6 @@ internal sealed class ShardUpdate
     }
 
     private void Note(uint cell) => _undo?.Note(cell, _memory[cell]);
-
-    private uint NewScratch()
-    {
-        if (_scratchCount == _scratch.Length)
-        {
-            Array.Resize(ref _scratch, _scratch.Length * 2);
-        }
-
-        return _scratchCount++;
-    }
 
     private void Reserve(int more)
     {

@@ -17,6 +17,7 @@ internal sealed partial class Batch
 {
     private const int Buckets = 256;
     private const int BucketGrain = 16;
+    private const int DiffAhead = 4;
 
     private readonly int[] _bucketStart = new int[Buckets + 1];         // in _changedIds
     private readonly int[] _bucketBytes = new int[Buckets];             // where the bucket's values begin
@@ -104,6 +105,11 @@ internal sealed partial class Batch
             for (int i = start; i < end; i++)
             {
                 int id = _changedIds[i];
+                if (i + DiffAhead < end)
+                {
+                    Keys.PrefetchAll(_changedIds[i + DiffAhead]);
+                }
+
                 Record record = Keys.RecordOf(id);
                 record.Value.CopyTo(_values.AsSpan(position));
                 _entries[i] = new DiffEntry(Keys.KeyOf(id), Keys.ProgramOf(id), Keys.LocalKeyOf(id), position, record.Exists ? record.Length : -1);

@@ -12,6 +12,8 @@ namespace ParallelVm.Engine;
 /// <content>Loading and planning.</content>
 internal sealed partial class Batch
 {
+    private const int LoadAhead = 2;        // transactions
+
     private int _refused;                   // first transaction that may not be in the batch, or TxCount
     private int _short;                     // first transaction whose payer is short, or TxCount
     private bool _buildsGraph;
@@ -77,6 +79,7 @@ internal sealed partial class Batch
         _context = context;
         _state = state;
         _workers = workers;
+        _isLarge = TxCount >= LargeTxMin;
         Room(ref _messages, TxCount);
         Room(ref _offsets, TxCount + 1);
         Room(ref _pieces, PieceCount);
@@ -139,6 +142,12 @@ internal sealed partial class Batch
     private bool TryIntern(int worker, int tx, ref int position)
     {
         Message message = _messages[tx];
+        if (tx + LoadAhead < TxCount)
+        {
+            Prefetch.Object(_messages[tx + LoadAhead].Keys);
+            Prefetch.Object(_messages[tx + LoadAhead].Accesses);
+        }
+
         if (Check(message, in _context).IsRefused)
         {
             return false;

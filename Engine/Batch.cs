@@ -32,6 +32,8 @@ internal sealed partial class Batch
     private const int TxGrainMax = 256;             // transactions of one piece of a pass: 10 to 50 microseconds
     private const int TxGrainMin = 4;               // where small batches are to be shared too
     private const int PiecesWanted = 64;
+    private const int RunAhead = 2;                 // transactions
+    private const int LargeTxMin = 2_048;
     private const int PartitionsMax = 16;
 
     private readonly TimeProvider _time;
@@ -63,6 +65,7 @@ internal sealed partial class Batch
     private IStateView? _state;
     private int _workers;
     private int _txGrain = TxGrainMax;
+    private bool _isLarge;                          // more than a core's own cache holds
     private bool _isParallel;
     private bool _isMeasured;
 
@@ -121,6 +124,11 @@ internal sealed partial class Batch
     public void RunOne(int worker, int tx, Interpreter interpreter)
     {
         long started = _isMeasured ? _time.GetTimestamp() : 0;
+        if (_isLarge)
+        {
+            PrefetchAfter(tx);
+        }
+
         Message message = _messages[tx];
         WorkerSeat seat = _seats[worker];
         int first = _offsets[tx];
@@ -153,6 +161,22 @@ internal sealed partial class Batch
         if (_isMeasured)
         {
             _measured[tx] = (uint)Math.Min(uint.MaxValue, ElapsedNs(_time, started, _time.GetTimestamp()));
+        }
+    }
+
+    // Chains of independent transactions, and the plain loop, run mostly in batch order; for others the hint is for nothing.
+    private void PrefetchAfter(int tx)
+    {
+        int next = tx + RunAhead;
+        if (next + RunAhead < TxCount)
+        {
+            Prefetch.Object(_messages[next + RunAhead]);
+            Prefetch.Object(_messages[next].SlotTable);
+            Prefetch.Object(_messages[next].Accesses);
+            for (int access = _offsets[next]; access < _offsets[next + 1]; access++)
+            {
+                Keys.PrefetchRecord(_keys[access]);
+            }
         }
     }
 

@@ -36,8 +36,7 @@ internal sealed class KeyTable
     private int[] _slots = new int[FirstSlots];
     private int _mask = FirstSlots - 1;
     private StateKey[] _keys = [];
-    private ProgramId[] _programs = [];
-    private LocalKey[] _localKeys = [];
+    private (ProgramId Program, LocalKey LocalKey)[] _owners = [];
     private Record?[] _records = [];
     private Loaded[] _loaded = [];
     private Seat[] _seats = [];
@@ -72,12 +71,24 @@ internal sealed class KeyTable
 
     public ref readonly StateKey KeyOf(int id) => ref _keys[id];
 
-    public ref readonly ProgramId ProgramOf(int id) => ref _programs[id];
+    public ref readonly ProgramId ProgramOf(int id) => ref _owners[id].Program;
 
-    public ref readonly LocalKey LocalKeyOf(int id) => ref _localKeys[id];
+    public ref readonly LocalKey LocalKeyOf(int id) => ref _owners[id].LocalKey;
 
     /// <summary>The record of a key that was interned in this batch.</summary>
     public Record RecordOf(int id) => _records[id]!;
+
+    /// <summary>The record of an id will be run on soon.</summary>
+    public void PrefetchRecord(int id) => Prefetch.Object(_records[id]);
+
+    /// <summary>All of an id will be read soon.</summary>
+    public void PrefetchAll(int id)
+    {
+        Prefetch.Value(in _keys[id]);
+        Prefetch.Value(in _owners[id].Program);
+        Prefetch.Value(in _owners[id].LocalKey);
+        Prefetch.Object(_records[id]);
+    }
 
     /// <summary>Forgets every key, keeps the memory, and makes room.</summary>
     /// <param name="keyMax">No more distinct keys will come.</param>
@@ -89,8 +100,7 @@ internal sealed class KeyTable
         {
             int length = Math.Max(ids, _keys.Length * 2);
             _keys = new StateKey[length];
-            _programs = new ProgramId[length];
-            _localKeys = new LocalKey[length];
+            _owners = new (ProgramId, LocalKey)[length];
             _loaded = new Loaded[length];
             Array.Resize(ref _records, length);
         }
@@ -229,8 +239,7 @@ internal sealed class KeyTable
 
         int id = seat.Next;
         _keys[id] = key;
-        _programs[id] = program;
-        _localKeys[id] = localKey;
+        _owners[id] = (program, localKey);
         _records[id] ??= new Record();
         _loaded[id].Length = -1;
         return id;

@@ -41,7 +41,10 @@ public sealed class ParallelEngine : IDisposable
     private const int Moments = 7;
 
     /// <summary>Estimated gas at which a chain is cut: about 50 microseconds of the interpreter.</summary>
-    public const ulong ChainGasMax = 16_000;
+    public const ulong ChainGasMax = 25_000;
+
+    /// <summary>Work that is done before a parked thread has woken up: about 100 microseconds.</summary>
+    private const ulong WakeGas = 50_000;
 
     private readonly TimeProvider _time;
     private readonly JitThreads? _jitThreads;
@@ -255,7 +258,7 @@ public sealed class ParallelEngine : IDisposable
     }
 
     // Do nothing in parallel when there is nothing to gain (scheduling.md, point 5).
-    private int ChooseWorkers(int workers) => AlwaysParallel ? workers : WorkerPolicy.WorkersFor(_graph.Work, _graph.Span, workers);
+    private int ChooseWorkers(int workers) => AlwaysParallel ? workers : _graph.Work < WakeGas ? 1 : WorkerPolicy.WorkersFor(_graph.Work, _graph.Span, workers);
 
     private readonly struct InOrder(Batch batch, Interpreter interpreter) : ITransactionStep
     {

@@ -25,7 +25,7 @@ namespace ParallelVm.Loadtest.Benches;
 internal sealed class SchedulerProbe : INativeProgram
 {
     /// <summary>What the engine's chain cut takes a microsecond for.</summary>
-    private const ulong GasPerMicrosecond = 320;
+    private const ulong GasPerMicrosecond = 500;
 
     private const int CalibrationSteps = 2_000_000;
     private const ulong Factor = 0x9E3779B97F4A7C15;

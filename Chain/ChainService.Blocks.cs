@@ -18,6 +18,7 @@ public sealed partial class ChainService
     private const int BuiltKept = 8;
 
     private readonly Queue<(Block Block, IStateView On, IStateView View, Receipt[] Receipts)> _built = new();
+    private readonly DecodedMemory _decoded = new();
 
     /// <summary>Builds a block on the preferred one. It is verified already, so <see cref="TryVerify"/> of it runs nothing.</summary>
     /// <returns>False when nothing that waits may enter a block now.</returns>
@@ -56,6 +57,7 @@ public sealed partial class ChainService
             Invariant.Require(runs);                                        // the builder leaves out whom the engine refuses
             header = header with { GasUsed = result!.GasUsed, StateRoot = result.Root, ReceiptsRoot = receiptsRoot };
             block = Block.Create(header, transactions);
+            _decoded.Add(block);
             _built.Enqueue((block, state, result.Post, result.Receipts));
             if (_built.Count > BuiltKept)
             {
@@ -70,7 +72,18 @@ public sealed partial class ChainService
     public bool TryParse(ReadOnlySpan<byte> bytes, [NotNullWhen(true)] out Block? block, out Refusal refusal)
     {
         long start = Clock.Start();
-        bool decodes = Block.TryDecode(bytes, out block, out refusal, _rules.Limits.MaxBlockBytes);
+        block = null;
+        refusal = Refusal.None;
+        bool decodes = bytes.Length <= _rules.Limits.MaxBlockBytes && _decoded.TryFind(new BlockId(Sha256.Hash(bytes)), out block);
+        if (!decodes)
+        {
+            decodes = Block.TryDecode(bytes, out block, out refusal, _rules.Limits.MaxBlockBytes);
+            if (decodes)
+            {
+                _decoded.Add(block!);
+            }
+        }
+
         Clock.Stop(Stage.Decode, start);
         return decodes;
     }

@@ -23,6 +23,30 @@ public class ChainServiceTests
     }
 
     [Fact]
+    public void Bytes_that_were_read_are_not_read_again_and_others_get_their_own_answer()
+    {
+        using Kit kit = new();
+        using Kit other = new();
+        kit.Submit(kit.Increment(0, 1));
+        Assert.True(kit.Chain.TryBuild(out Block? built));
+        Assert.True(kit.Chain.TryParse(built.Bytes.Span, out Block? again, out _));
+        Assert.Same(built, again);
+
+        byte[] bytes = built.Bytes.ToArray();
+        Assert.True(other.Chain.TryParse(bytes, out Block? first, out _));
+        Assert.True(other.Chain.TryParse(bytes, out Block? second, out _));
+        Assert.Same(first, second);
+        for (int i = 0; i < bytes.Length; i++)
+        {
+            bytes[i] ^= 1;
+            bool decodes = Block.TryDecode(bytes, out Block? expected, out Refusal wanted);
+            Assert.Equal(decodes, other.Chain.TryParse(bytes, out Block? found, out Refusal refusal));
+            Assert.Equal((expected?.Id, wanted.Code), (found?.Id, refusal.Code));
+            bytes[i] ^= 1;
+        }
+    }
+
+    [Fact]
     public void A_block_is_built_verified_and_accepted_and_its_effects_are_read_back()
     {
         using Kit kit = new();

@@ -1,5 +1,6 @@
 // What stands behind the VM in the real process: gossip and warp for app messages, JSON-RPC for the API.
 
+using ParallelVm.Rpcchainvm.Api;
 using ParallelVm.Rpcchainvm.Gossip;
 using ParallelVm.Rpcchainvm.Vm;
 
@@ -9,5 +10,10 @@ namespace ParallelVm.PluginHost.Serving;
 internal static class Parts
 {
     /// <summary>The parts; who owns the process adds how it ends.</summary>
-    public static VmOptions Of(uint protocol) => new() { Version = PluginFacts.VersionLine(protocol), Peers = NodePeers.Attach };
+    public static VmOptions Of(uint protocol) => new()
+    {
+        Version = PluginFacts.VersionLine(protocol),
+        Peers = NodePeers.Attach,
+        Api = static open => new ApiHost(open.Chain, open.Time, open.OnSubmitted),
+    };
 }

@@ -37,7 +37,7 @@ internal sealed record ApiLimits
 }
 
 /// <summary>Serves the API.</summary>
-internal sealed class ApiHost : IApiHandler, IDisposable
+internal sealed class ApiHost : IApiHandler
 {
     private readonly ApiLimits _limits;
     private readonly ApiContext _api;

@@ -3,6 +3,7 @@
 // A handler is an ASP.NET Core RequestDelegate, so it reads HttpRequest and writes HttpResponse and knows nothing of gRPC. Calls come from any thread, many at
 // once, without any lock of the node. A WebSocket comes through IHttpWebSocketFeature as in Kestrel.
 
+using System;
 using System.Collections.Generic;
 using Microsoft.AspNetCore.Http;
 
@@ -13,8 +14,8 @@ namespace ParallelVm.Rpcchainvm.Vm;
 /// <param name="Handle">Serves one request.</param>
 internal sealed record ApiRoute(string Prefix, RequestDelegate Handle);
 
-/// <summary>The HTTP API of one chain.</summary>
-internal interface IApiHandler
+/// <summary>The HTTP API of one chain. Disposed of before the chain: it closes what is open.</summary>
+internal interface IApiHandler : IDisposable
 {
     /// <summary>All routes; asked for once, after the chain is open.</summary>
     IReadOnlyList<ApiRoute> Routes { get; }

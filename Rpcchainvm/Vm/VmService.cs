@@ -38,6 +38,7 @@ internal sealed partial class VmService : IAsyncDisposable
     private readonly CancellationTokenSource _shut = new();
     private readonly List<RpcServer> _apiServers = [];
     private readonly List<ApiRoute> _apiRoutes = [];
+    private IApiHandler? _api;
     private RpcChannel? _databaseChannel;
     private RpcChannel? _nodeChannel;
     private OpenChain? _open;
@@ -130,7 +131,8 @@ internal sealed partial class VmService : IAsyncDisposable
             _events = new EventGate(_options.Time, () => open.Chain.Preference, () => open.Chain.HasPending);
             open.Pending += _events.Wake;
             _peers = _options.Peers?.Invoke(open, links) ?? _peers;
-            _apiRoutes.AddRange(_options.Api?.Invoke(open).Routes ?? []);
+            _api = _options.Api?.Invoke(open);
+            _apiRoutes.AddRange(_api?.Routes ?? []);
             Metrics.Watch(open);
             Volatile.Write(ref _open, open);
 
@@ -187,6 +189,8 @@ internal sealed partial class VmService : IAsyncDisposable
         await _lock.WaitAsync().ConfigureAwait(false);
         try
         {
+            _api?.Dispose();                                                // its sockets end, or the servers would wait for them
+            _api = null;
             foreach (RpcServer server in _apiServers)
             {
                 await server.DisposeAsync().ConfigureAwait(false);

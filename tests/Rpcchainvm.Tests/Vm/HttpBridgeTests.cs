@@ -63,6 +63,10 @@ public sealed class HttpBridgeTests
     {
         public System.Collections.Generic.IReadOnlyList<ApiRoute> Routes => [new ApiRoute("/rpc", Handle), new ApiRoute("", Handle)];
 
+        public void Dispose()
+        {
+        }
+
         private static async Task Handle(HttpContext context)
         {
             if (context.Request.Method == "BREAK")

@@ -24,7 +24,9 @@ internal sealed partial class Batch
     /// <param name="sharesAll">Even a batch that is not worth it is shared out.</param>
     public void Load(ReadOnlySpan<Message> messages, in BlockContext context, IStateView state, int workers, bool sharesAll)
     {
-        _txGrain = sharesAll ? Math.Clamp(messages.Length / PiecesWanted, TxGrainMin, TxGrainMax) : TxGrainMax;
+        _txGrain = sharesAll ? Math.Clamp(messages.Length / PiecesWanted, TxGrainMin, TxGrainMax)
+            : messages.Length < SharedTxMin ? SharedTxMin
+            : Math.Clamp(messages.Length / (workers * PiecesPerWorker), TxGrainUseful, TxGrainMax);
         Reserve(messages, in context, state, workers);
         _ranges.Run(workers, PieceCount, 1, _countAccesses);
         int accesses = 0;

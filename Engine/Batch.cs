@@ -32,6 +32,9 @@ internal sealed partial class Batch
     private const int TxGrainMax = 256;             // transactions of one piece of a pass: 10 to 50 microseconds
     private const int TxGrainMin = 4;               // where small batches are to be shared too
     private const int PiecesWanted = 64;
+    private const int TxGrainUseful = 64;
+    private const int PiecesPerWorker = 4;
+    private const int SharedTxMin = 512;            // below, a pass is over before a thread has woken up
     private const int RunAhead = 2;                 // transactions
     private const int LargeTxMin = 2_048;
     private const int PartitionsMax = 16;

@@ -1,6 +1,7 @@
 // Serves http.HTTP: what a client asked the node for arrives as one message, runs through an ASP.NET Core RequestDelegate, and goes back as one message.
 //
 //   HandleSimple   a request without an upgrade: method, raw URL, headers, body  -->  status, all headers, body
+//   Handle         an upgrade (WebSocket), or HTTP/2: see HttpExchange.cs
 //
 // The answer's headers replace those that the node has set already, so they begin with what it had set (node-id, CORS) and ours come on top, in Go's
 // canonical spelling: with "content-type" the node would not see a type and would guess a second one. Content-Length and Transfer-Encoding are the node's.
@@ -30,7 +31,8 @@ internal static class HttpBridge
     /// <summary>The service over a handler.</summary>
     public static RpcService ToRpc(RequestDelegate handle) =>
         new RpcService(HttpReflection.Descriptor.Services[0])
-            .On<HandleSimpleHTTPRequest, HandleSimpleHTTPResponse>("HandleSimple", (request, cancelled) => HandleSimpleAsync(handle, request, cancelled));
+            .On<HandleSimpleHTTPRequest, HandleSimpleHTTPResponse>("HandleSimple", (request, cancelled) => HandleSimpleAsync(handle, request, cancelled))
+            .On<HTTPRequest, HTTPResponse>("Handle", (request, cancelled) => HttpExchange.HandleAsync(handle, request, cancelled));
 
     /// <summary>The spelling that Go gives a header: the first letter and every one after a hyphen large, the others small.</summary>
     public static string Canonical(string name)
@@ -46,57 +48,79 @@ internal static class HttpBridge
         return text.ToString();
     }
 
-    private static async Task<HandleSimpleHTTPResponse> HandleSimpleAsync(RequestDelegate handle, HandleSimpleHTTPRequest request, CancellationToken cancelled)
+    /// <summary>What a handler sees of a request that came as a message.</summary>
+    /// <param name="target">The request line's target, as received.</param>
+    /// <param name="answer">Gets the answer's body.</param>
+    /// <returns>False when the target is none; nothing has been set then.</returns>
+    internal static bool TryDescribe(
+        HttpContext context, string method, string target, IEnumerable<(string Key, IEnumerable<string> Values)> headers,
+        IEnumerable<(string Key, IEnumerable<string> Values)> alreadySet, Stream body, Stream answer, CancellationToken cancelled)
     {
-        FeatureCollection features = new();
-        using MemoryStream body = new();
-        HttpResponseFeature response = new();
-        HttpRequestFeature described = new() { Method = request.Method, Scheme = "http", Protocol = "HTTP/1.1", RawTarget = request.Url };
-        described.Body = new MemoryStream(request.Body.ToByteArray(), writable: false);
-        features.Set<IHttpRequestFeature>(described);
-        features.Set<IHttpResponseFeature>(response);
-        features.Set<IHttpResponseBodyFeature>(new StreamResponseBodyFeature(body));
-        features.Set<IHttpRequestLifetimeFeature>(new Lifetime { RequestAborted = cancelled });
-        DefaultHttpContext context = new(features);
-        Take(request.ResponseHeaders, context.Response.Headers);
-        Take(request.RequestHeaders, context.Request.Headers);
-        if (!TrySplit(request.Url, out PathString path, out QueryString query))
+        context.Features.Set<IHttpRequestFeature>(new HttpRequestFeature { Method = method, Scheme = "http", Protocol = "HTTP/1.1", RawTarget = target, Body = body });
+        context.Features.Set<IHttpResponseFeature>(new HttpResponseFeature());
+        context.Features.Set<IHttpResponseBodyFeature>(new StreamResponseBodyFeature(answer));
+        context.Features.Set<IHttpRequestLifetimeFeature>(new Lifetime { RequestAborted = cancelled });
+        Take(alreadySet, context.Response.Headers);
+        Take(headers, context.Request.Headers);
+        if (!TrySplit(target, out PathString path, out QueryString query))
         {
             context.Response.StatusCode = StatusCodes.Status400BadRequest;
-        }
-        else
-        {
-            context.Request.Path = path;
-            context.Request.QueryString = query;
-            context.Request.ContentLength = request.Body.Length;
-            await handle(context).ConfigureAwait(false);
-            await context.Response.CompleteAsync().ConfigureAwait(false);
+            return false;
         }
 
-        HandleSimpleHTTPResponse reply = new() { Code = context.Response.StatusCode, Body = ByteString.CopyFrom(body.GetBuffer(), 0, (int)body.Length) };
+        context.Request.Path = path;
+        context.Request.QueryString = query;
+        return true;
+    }
+
+    /// <summary>The headers that go back, as the node wants them.</summary>
+    internal static IEnumerable<(string Key, StringValues Values)> HeadersOf(HttpContext context)
+    {
         foreach ((string name, StringValues values) in context.Response.Headers)
         {
             string canonical = Canonical(name);
             if (canonical is not ("Content-Length" or "Transfer-Encoding"))
             {
-                Element element = new() { Key = canonical };
-                foreach (string? value in values)
-                {
-                    element.Values.Add(value ?? "");
-                }
-
-                reply.Headers.Add(element);
+                yield return (canonical, values);
             }
+        }
+    }
+
+    /// <summary>Elements of a message.</summary>
+    internal static IEnumerable<(string Key, IEnumerable<string> Values)> PairsOf(IEnumerable<Element> elements)
+    {
+        foreach (Element element in elements)
+        {
+            yield return (element.Key, element.Values);
+        }
+    }
+
+    private static async Task<HandleSimpleHTTPResponse> HandleSimpleAsync(RequestDelegate handle, HandleSimpleHTTPRequest request, CancellationToken cancelled)
+    {
+        using MemoryStream body = new(request.Body.ToByteArray(), writable: false);
+        using MemoryStream answer = new();
+        DefaultHttpContext context = new();
+        if (TryDescribe(context, request.Method, request.Url, PairsOf(request.RequestHeaders), PairsOf(request.ResponseHeaders), body, answer, cancelled))
+        {
+            context.Request.ContentLength = request.Body.Length;
+            await handle(context).ConfigureAwait(false);
+            await context.Response.CompleteAsync().ConfigureAwait(false);
+        }
+
+        HandleSimpleHTTPResponse reply = new() { Code = context.Response.StatusCode, Body = ByteString.CopyFrom(answer.GetBuffer(), 0, (int)answer.Length) };
+        foreach ((string key, StringValues values) in HeadersOf(context))
+        {
+            reply.Headers.Add(new Element { Key = key, Values = { values.ToArray() } });
         }
 
         return reply;
     }
 
-    private static void Take(IEnumerable<Element> source, IHeaderDictionary target)
+    private static void Take(IEnumerable<(string Key, IEnumerable<string> Values)> source, IHeaderDictionary target)
     {
-        foreach (Element element in source)
+        foreach ((string key, IEnumerable<string> values) in source)
         {
-            target[element.Key] = new StringValues([.. element.Values]);
+            target[key] = new StringValues([.. values]);
         }
     }
 

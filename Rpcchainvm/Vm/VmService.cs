@@ -37,7 +37,6 @@ internal sealed partial class VmService : IAsyncDisposable
     private readonly SemaphoreSlim _lock = new(1);                      // V1
     private readonly CancellationTokenSource _shut = new();
     private readonly List<RpcServer> _apiServers = [];
-    private readonly List<ApiRoute> _apiRoutes = [];
     private IApiHandler? _api;
     private RpcChannel? _databaseChannel;
     private RpcChannel? _nodeChannel;
@@ -132,7 +131,6 @@ internal sealed partial class VmService : IAsyncDisposable
             open.Pending += _events.Wake;
             _peers = _options.Peers?.Invoke(open, links) ?? _peers;
             _api = _options.Api?.Invoke(open);
-            _apiRoutes.AddRange(_api?.Routes ?? []);
             Metrics.Watch(open);
             Volatile.Write(ref _open, open);
 
@@ -224,7 +222,7 @@ internal sealed partial class VmService : IAsyncDisposable
     private async Task<CreateHandlersResponse> CreateHandlersAsync(OpenChain open)
     {
         CreateHandlersResponse response = new();
-        foreach (ApiRoute route in _apiRoutes)
+        foreach (ApiRoute route in _api?.Routes ?? [])
         {
             RpcServer server = await RpcServer.StartAsync([HttpBridge.ToRpc(route.Handle)], OnFailure).ConfigureAwait(false);
             _apiServers.Add(server);

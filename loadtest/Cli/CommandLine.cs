@@ -1,7 +1,7 @@
 // The command line: its grammar, and the way from words to a command that runs.
 //
 //   loadtest                                        the main job
-//   loadtest run | info | replay FILE | bench SUITE | db COMMAND | soak | kill | trace | conflicts | simulate | calibrate
+//   loadtest run | info | replay FILE | bench SUITE | db COMMAND | soak | kill | flood | trace | conflicts | simulate | calibrate
 //
 // The grammar takes every value as text; OptionValues judges it, so that a refusal is one sentence of ours. No input
 // reaches a stack trace: what is wrong with the input is a Refusal, what is wrong with the machine is caught in Run by
@@ -47,6 +47,7 @@ internal sealed partial class CommandLine
         _root.Subcommands.Add(DefineDb());
         _root.Subcommands.Add(DefineSoak());
         _root.Subcommands.Add(DefineKill());
+        _root.Subcommands.Add(DefineFlood());
         _root.Subcommands.Add(DefineTrace());
         _root.Subcommands.Add(DefineConflicts());
         _root.Subcommands.Add(DefineSimulate());
@@ -289,6 +290,30 @@ internal sealed partial class CommandLine
             return OptionValues.TryInteger("--rounds", parsed.GetValue(rounds), 1, 1_000_000, 20, out ulong count, ref refusal)
                 && OptionValues.TryInteger("--seed", parsed.GetValue(seed), 0, ulong.MaxValue, 1, out ulong seedValue, ref refusal)
                 ? KillJob.Run((int)count, seedValue, _terminal)
+                : _terminal.Fail(refusal);
+        });
+        return command;
+    }
+
+    private Command DefineFlood()
+    {
+        Command command = new("flood", "Floods a plugin with ten times what it includes; memory must stay flat and blocks below twice their time.");
+        Option<string?> seconds = Text("--seconds", "Length, half of it flooded (60).");
+        Option<string?> seed = Text("--seed", "Seed of the load and the flood (1).");
+        Option<string?> txs = Text("--txs", "Transactions offered per block (500).");
+        Option<string?> workers = Text("--workers", "Worker interpreters, 1 to 64 (one per core).");
+        Option<string?> pluginPath = Text("--plugin-path", "Plugin to start (the one that was built with this program).");
+        AddAll(command, seconds, seed, txs, workers, pluginPath);
+        command.SetAction(parsed =>
+        {
+            Refusal refusal = Refusal.None;
+            return OptionValues.TryInteger("--seconds", parsed.GetValue(seconds), 1, 3_600, 60, out ulong secondCount, ref refusal)
+                && OptionValues.TryInteger("--seed", parsed.GetValue(seed), 0, ulong.MaxValue, 1, out ulong seedValue, ref refusal)
+                && OptionValues.TryInteger("--txs", parsed.GetValue(txs), 1, 100_000, 500, out ulong txCount, ref refusal)
+                && TryWorkers(parsed.GetValue(workers), out int workerCount, ref refusal)
+                ? FloodJob.Run(
+                    seedValue, TimeSpan.FromSeconds(secondCount), (int)txCount, workerCount,
+                    parsed.GetValue(pluginPath) ?? NodeHost.PluginProcess.BuiltPlugin, _terminal)
                 : _terminal.Fail(refusal);
         });
         return command;

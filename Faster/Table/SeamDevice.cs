@@ -46,6 +46,16 @@ internal sealed class SeamDevice : StorageDeviceBase
 {
     private const uint MaxTransferBytes = 1u << 30;
     private const int PieceBytes = 1 << 20;
+    private const int ChainReadsMax = 1 << 18;      // a recovery reads page after page this way, a look-up record after record
+
+    [ThreadStatic]
+    private static Queue<Action>? _next;
+
+    [ThreadStatic]
+    private static bool _isReading;
+
+    [ThreadStatic]
+    private static int _reads;
 
     private readonly IFileSystem _files;
     private readonly DeviceWatch _watch;
@@ -115,7 +125,36 @@ internal sealed class SeamDevice : StorageDeviceBase
         callback(0, numBytesToWrite, context);
     }
 
-    public override unsafe void ReadAsync(
+    /// <summary>Reads now, or, when it is FASTER's answer to a read that has just come, after that one: a chain of records on disk is
+    /// followed in a loop and not in ever deeper calls, and a chain that a flipped bit made a circle of ends.</summary>
+    public override void ReadAsync(
+        int segmentId, ulong sourceAddress, IntPtr destinationAddress, uint readLength, DeviceIOCompletionCallback callback, object context)
+    {
+        Queue<Action> next = _next ??= new Queue<Action>();
+        if (_isReading)
+        {
+            next.Enqueue(() => Read(segmentId, sourceAddress, destinationAddress, readLength, callback, context));
+            return;
+        }
+
+        _isReading = true;
+        _reads = 0;
+        try
+        {
+            Read(segmentId, sourceAddress, destinationAddress, readLength, callback, context);
+            while (next.TryDequeue(out Action? read))
+            {
+                read();
+            }
+        }
+        finally
+        {
+            next.Clear();
+            _isReading = false;
+        }
+    }
+
+    private unsafe void Read(
         int segmentId, ulong sourceAddress, IntPtr destinationAddress, uint readLength, DeviceIOCompletionCallback callback, object context)
     {
         try
@@ -123,6 +162,11 @@ internal sealed class SeamDevice : StorageDeviceBase
             // Reads past the end of the file are short by design: FASTER asks for whole sectors and pages.
             Span<byte> target = new((byte*)destinationAddress, (int)readLength);   // SAFETY: as in WriteAsync
             target.Clear();
+            if (++_reads > ChainReadsMax)
+            {
+                throw new IOException($"one look-up led to more than {ChainReadsMax} reads");
+            }
+
             if (Guard is { } guard)
             {
                 guard.Read(PathOf(segmentId), (long)sourceAddress, target);

@@ -322,4 +322,35 @@ public sealed class RecoveryTests
 
         Assert.True(found > 50, $"{found} damaged records were found");
     }
+
+    // FASTER follows the address of the previous record with the same hash without looking back.
+    [Fact]
+    public void Chain_of_records_on_disk_that_has_become_a_circle_is_a_failed_read()
+    {
+        MemoryDisk disk = new();
+        const int page = 16 * 1024;
+        using FasterTable table = FasterTable.Create(disk, "/table", new TableShape(16, page, 1 << 20, 4 * page), 5);
+        long at = table.Tail;
+        StateKey asked = World.KeyAt(0).Key;
+        for (int i = 0; i < 400; i++)
+        {
+            table.UpsertStored(World.KeyAt(i).Key, new byte[500]);      // the first is on disk only, soon
+        }
+
+        _ = table.TakeCheckpoint();
+        Assert.True(table.ReadStored(asked, out _, out bool fromDisk) && fromDisk);
+        using (IDataFile file = disk.OpenOrCreate("/table/" + FasterTable.LogFileName(0)))
+        {
+            byte[] header = new byte[24];
+            _ = file.Read(at, header);
+            ulong info = BitConverter.ToUInt64(header);
+            BitConverter.TryWriteBytes(header, (info & ~((1UL << 48) - 1)) | (ulong)at);     // the previous one is itself
+            header[16] ^= 1;                                                                  // and its key another
+            file.Write(at, header);
+        }
+
+        StateStoreException error = Assert.Throws<StateStoreException>(() => table.ReadStored(asked, out _, out _));
+        Assert.Equal(RefusalCode.StoreReadFailed, error.Refusal.Code);
+        Assert.Contains("one look-up", error.Refusal.Sentence, StringComparison.Ordinal);
+    }
 }

@@ -1,0 +1,115 @@
+// The passes around a run: pieces cover the batch once, a key has one number whoever comes first, and nobody is woken for nothing.
+
+using System;
+using System.Collections.Generic;
+using System.Threading;
+using ParallelVm.AccessLists;
+using ParallelVm.Executor;
+using ParallelVm.Primitives;
+
+namespace ParallelVm.Engine.Tests;
+
+public sealed class PassTests
+{
+    [Theory, InlineData(1), InlineData(2), InlineData(7)]
+    public void Pieces_cover_the_range_once_and_a_workers_pieces_ascend(int workers)
+    {
+        using WorkerPool pool = new(8);
+        RangeLoop loop = new(pool);
+        for (int count = 0; count < 400; count += 13)
+        {
+            int[] visits = new int[count];
+            int[] last = new int[8];
+            loop.Run(workers, count, 1 + (count % 9), (worker, from, to) =>
+            {
+                Assert.True(from >= last[worker] && from < to && to <= count);
+                last[worker] = to;
+                for (int i = from; i < to; i++)
+                {
+                    Interlocked.Increment(ref visits[i]);
+                }
+            });
+            Assert.All(visits, count => Assert.Equal(1, count));
+        }
+    }
+
+    // Few keys and many askers: most claims are contested. The model is a dictionary over the answers of all threads.
+    [Theory, InlineData(1), InlineData(2)]
+    public void A_key_has_one_number_whoever_interns_it_first(int seed)
+    {
+        const int workers = 4;
+        const int keyCount = 700;
+        KeyTable table = new((ulong)seed);
+        for (int round = 0; round < 20; round++)
+        {
+            table.Begin(keyCount, workers);
+            int[][] answers = new int[workers][];
+            using Barrier start = new(workers);
+            Thread[] threads = new Thread[workers];
+            for (int w = 0; w < workers; w++)
+            {
+                int worker = w;
+                answers[worker] = new int[keyCount];
+                threads[worker] = new Thread(() =>
+                {
+                    SeededRandom random = new((ulong)((seed * 1_000) + (round * 10) + worker));
+                    start.SignalAndWait();
+                    int first = random.Next(keyCount);
+                    for (int i = 0; i < keyCount; i++)
+                    {
+                        int key = (first + i) % keyCount;
+                        answers[worker][key] = table.Intern(worker, KeyOf(key), default, new LocalKey(KeyOf(key).Value));
+                    }
+                });
+                threads[worker].Start();
+            }
+
+            foreach (Thread thread in threads)
+            {
+                thread.Join();
+            }
+
+            table.EndInterning();
+            HashSet<int> ids = [];
+            for (int key = 0; key < keyCount; key++)
+            {
+                int id = answers[0][key];
+                Assert.True(ids.Add(id) && id < table.IdCount, $"seed {seed} round {round}: id {id} twice, or outside");
+                Assert.True(table.KeyOf(id) == KeyOf(key) && table.LocalKeyOf(id).Value == KeyOf(key).Value, $"seed {seed} round {round}: id {id}");
+                Assert.All(answers, answer => Assert.Equal(id, answer[key]));
+            }
+
+            Assert.Equal(keyCount, table.Count);
+        }
+    }
+
+    [Fact]
+    public void What_gains_nothing_runs_in_place()
+    {
+        using ParallelEngine engine = new(TimeProvider.System, 2, salt: 1, JitMode.Off);
+        World world = new(3);
+        Assert.Equal(1, WorkersOf(engine, world, 20, AccessMode.Write, isShared: false));           // done before a thread wakes
+        Assert.Equal(1, WorkersOf(engine, world, 600, AccessMode.Write, isShared: true));           // one chain
+        Assert.Equal(2, WorkersOf(engine, world, 600, AccessMode.Write, isShared: false));
+        Assert.Equal(2, WorkersOf(engine, world, 600, AccessMode.Add, isShared: true));             // adds do not wait for each other
+    }
+
+    private static int WorkersOf(ParallelEngine engine, World world, int count, AccessMode mode, bool isShared)
+    {
+        ProgramId program = new(new Bytes32(11, 0, 0, 1));
+        Message[] batch = new Message[count];
+        for (int i = 0; i < count; i++)
+        {
+            LocalKey one = new(new Bytes32(61, 0, 0, isShared ? 0 : (ulong)i));
+            LocalKey other = new(new Bytes32(62, 0, 0, isShared ? 0 : (ulong)i));
+            batch[i] = world.Make(
+                program, TestProgram.AddTwice, World.Arguments((ulong)i), [(program, one, mode), (program, other, mode)], new PublicKey(new Bytes32(31, 0, 0, 0)), 5_000, 4, 1);
+        }
+
+        BatchResult result = engine.Execute(batch, World.Context(1), world.State, world.Rules, 2);
+        Assert.True(result.Receipts[^1].Succeeded, result.Receipts[^1].ToString());
+        return result.Trace.Workers;
+    }
+
+    private static StateKey KeyOf(int number) => new(new Bytes32((ulong)number * 0x9E3779B97F4A7C15, (ulong)number, 0, 7));
+}

@@ -81,6 +81,7 @@ internal sealed class ScheduleSearch
     private void Walk()
     {
         bool canMove = false;
+        bool sleeps = false;
         for (byte worker = 0; worker < _workers; worker++)
         {
             Start();
@@ -90,7 +91,9 @@ internal sealed class ScheduleSearch
             }
 
             _path.Add(worker);
-            if (_run.Step(worker, mayBlock: false) == StepResult.Moved)
+            StepResult result = _run.Step(worker, mayBlock: false);
+            sleeps |= result == StepResult.Asleep;
+            if (result == StepResult.Moved)
             {
                 canMove = true;
                 Invariant.Require(_path.Count < StepsMax);
@@ -107,7 +110,8 @@ internal sealed class ScheduleSearch
         if (!canMove)
         {
             Ends++;
-            Invariant.Require(_judge.HasRunAll && _run.IsDone);         // else both sleep
+            Invariant.Require(_judge.HasRunAll && _run.IsDone);
+            Invariant.Require(!sleeps);                                 // all is done, and somebody waits for ever
         }
     }
 

@@ -95,7 +95,7 @@ public sealed class BuilderTests : IDisposable
     {
         SeededRandom random = new(seed);
         (UInt128 value, UInt128 twinValue, ulong span, ulong twinSpan) = (0, 0, 0, 0);
-        for (int round = 0; round < 20; round++)
+        for (int round = 0; round < 8; round++)
         {
             Mempool pool = NewPool();
             Fill(pool, random, 400, hotKeys, hotPercent);

@@ -84,6 +84,9 @@ internal sealed class ChainHost : IAsyncDisposable
     /// <summary>Addresses of http.HTTP by prefix.</summary>
     public IReadOnlyDictionary<string, string> Handlers { get; private set; } = new Dictionary<string, string>();
 
+    /// <summary>A client of its API; null when it serves none.</summary>
+    public ApiClient? Api { get; private set; }
+
     /// <summary>Starts the process and brings the chain to normal operation.</summary>
     /// <exception cref="HandshakeException">There was no handshake.</exception>
     /// <exception cref="PluginAheadException">H2.</exception>
@@ -230,6 +233,7 @@ internal sealed class ChainHost : IAsyncDisposable
     {
         _network.Detach(Self);
         await Process.DisposeAsync().ConfigureAwait(false);
+        Api?.Dispose();
         _channel.Dispose();
         await _database.DisposeAsync().ConfigureAwait(false);
         await _services.DisposeAsync().ConfigureAwait(false);
@@ -299,6 +303,7 @@ internal sealed class ChainHost : IAsyncDisposable
         }
 
         Handlers = addresses;
+        Api = addresses.TryGetValue(ApiClient.Prefix, out string? api) ? new ApiClient(api, Meter) : null;
         await LockedAsync(() => Vm.CallAsync<NewHTTPHandlerResponse>("NewHTTPHandler")).ConfigureAwait(false);
         await Vm.CallAsync<StateSyncEnabledResponse>("StateSyncEnabled").ConfigureAwait(false);
         await SetStateAsync(State.Bootstrapping).ConfigureAwait(false);

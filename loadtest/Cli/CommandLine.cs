@@ -158,13 +158,16 @@ internal sealed partial class CommandLine
         Option<bool> noJit = NoJit();
         Option<bool> plugin = new("--plugin") { Description = "Through plugin processes, driven as AvalancheGo drives them; always verified." };
         Option<string?> pluginPath = Text("--plugin-path", "Plugin to start (the one that was built with this program).");
+        Option<string?> submit = Text("--submit", "How transactions reach a plugin: api or gossip (api).");
         Option<string?> nodes = Text("--nodes", "Plugin processes, which propose in turn and must agree, 1 to 16 (1).");
-        AddAll(command, seed, workers, blocks, txs, mix, conflict, data, json, noVerify, lines, noJit, plugin, pluginPath, nodes);
+        AddAll(command, seed, workers, blocks, txs, mix, conflict, data, json, noVerify, lines, noJit, plugin, pluginPath, submit, nodes);
         command.SetAction(parsed =>
         {
             Refusal refusal = Refusal.None;
+            string way = "api";
             if (!OptionValues.TryInteger("--seed", parsed.GetValue(seed), 0, ulong.MaxValue, 1, out ulong seedValue, ref refusal)
                 || !TryWorkers(parsed.GetValue(workers), out int workerCount, ref refusal)
+                || !OptionValues.TryWord("--submit", parsed.GetValue(submit), ["api", "gossip"], ref way, ref refusal)
                 || !OptionValues.TryInteger("--blocks", parsed.GetValue(blocks), 1, 1_000_000, 20, out ulong blockCount, ref refusal)
                 || !OptionValues.TryInteger("--txs", parsed.GetValue(txs), 1, 100_000, 1_000, out ulong txCount, ref refusal)
                 || !OptionValues.TryMix("--mix", parsed.GetValue(mix), out WorkloadMix workload, ref refusal)
@@ -180,7 +183,7 @@ internal sealed partial class CommandLine
                 seedValue, workerCount, (int)blockCount, (int)txCount, workload, hot,
                 parsed.GetValue(data), parsed.GetValue(json), !parsed.GetValue(noVerify), parsed.GetValue(lines), ModeOf(parsed.GetValue(noJit)));
             return parsed.GetValue(plugin)
-                ? PluginJob.Run(options, (int)nodeCount, parsed.GetValue(pluginPath) ?? NodeHost.PluginProcess.BuiltPlugin, _terminal)
+                ? PluginJob.Run(options, (int)nodeCount, parsed.GetValue(pluginPath) ?? NodeHost.PluginProcess.BuiltPlugin, way == "gossip", _terminal)
                 : RunJob.Run(options, _terminal);
         });
         return command;

@@ -6,8 +6,10 @@
 //
 // Blocks carry the wall clock's time here, so ids are not a function of the seed. What the folder holds goes on where it stopped, as in `run`.
 //
-// What a run in one process knows and this one is told: transactions admitted come from the plugin's own gauges, stages from its
-// counters, receipts from the serial twin, which executes every block again and must reach the same roots.
+// Transactions enter at the proposer, through /rpc as clients' do or with --submit gossip as a peer's push does.
+//
+// What a run in one process knows and this one is told: transactions admitted come from the API's answers or the plugin's gauges, stages from
+// its counters, receipts from the serial twin, which executes every block again and must reach the same roots.
 //
 // Threading: driver on the caller's thread, one signer beside it.
 
@@ -35,7 +37,8 @@ internal static class PluginJob
     private const int AheadMax = 4;
 
     /// <summary>Runs blocks through plugin processes.</summary>
-    public static int Run(RunOptions options, int nodes, string plugin, Terminal terminal)
+    /// <param name="byGossip">Transactions enter as a peer's gossip; else through the JSON-RPC API, as clients' do.</param>
+    public static int Run(RunOptions options, int nodes, string plugin, bool byGossip, Terminal terminal)
     {
         if (!File.Exists(plugin))
         {
@@ -47,7 +50,7 @@ internal static class PluginJob
         {
             DexWorld world = new(options.Seed);
             Refusal refusal = DataFolder.Claim(folder, world);
-            return refusal.IsRefused ? terminal.Fail(refusal) : RunAsync(options, nodes, plugin, folder, world, terminal).GetAwaiter().GetResult();
+            return refusal.IsRefused ? terminal.Fail(refusal) : RunAsync(options, nodes, plugin, byGossip, folder, world, terminal).GetAwaiter().GetResult();
         }
         catch (Exception e) when (e is HandshakeException or RpcException or PluginAheadException or TimeoutException)
         {
@@ -62,7 +65,7 @@ internal static class PluginJob
         }
     }
 
-    private static async Task<int> RunAsync(RunOptions options, int nodes, string plugin, string folder, DexWorld world, Terminal terminal)
+    private static async Task<int> RunAsync(RunOptions options, int nodes, string plugin, bool byGossip, string folder, DexWorld world, Terminal terminal)
     {
         byte[] config = System.Text.Encoding.ASCII.GetBytes($$"""{"workers":{{options.Workers}},"jit":{{(options.Jit == JitMode.Off ? "false" : "true")}}}""");
         Cluster cluster = await Cluster.StartAsync(nodes, folder, plugin, GenesisJson.Write(world.Genesis), config, options.Seed).ConfigureAwait(false);
@@ -84,7 +87,7 @@ internal static class PluginJob
             for (int i = 0; i < options.Blocks; i++)
             {
                 SignedBatch batch = generator.Take();
-                HostBlock block = await tally.StepAsync(cluster, batch).ConfigureAwait(false);
+                HostBlock block = await tally.StepAsync(cluster, batch, byGossip).ConfigureAwait(false);
                 PrintBlock("accepted", block, terminal);
             }
 
@@ -167,16 +170,26 @@ internal static class PluginJob
 
         public List<HostBlock> Blocks { get; } = [];
 
-        public async Task<HostBlock> StepAsync(Cluster cluster, SignedBatch batch)
+        public async Task<HostBlock> StepAsync(Cluster cluster, SignedBatch batch, bool byGossip)
         {
             ChainHost proposer = cluster.Proposer;
-            long waitingBefore = await WaitingAsync(proposer).ConfigureAwait(false);
-            long start = Stopwatch.GetTimestamp();
-            await Cluster.SubmitAsync(proposer, batch.Transactions).ConfigureAwait(false);
-            TimeSpan submitted = Stopwatch.GetElapsedTime(start);
-            long waiting = await WaitingAsync(proposer).ConfigureAwait(false);
+            TimeSpan submitted;
+            if (byGossip || proposer.Api is null)
+            {
+                long waitingBefore = await WaitingAsync(proposer).ConfigureAwait(false);
+                long begun = Stopwatch.GetTimestamp();
+                await Cluster.SubmitAsync(proposer, batch.Transactions).ConfigureAwait(false);
+                submitted = Stopwatch.GetElapsedTime(begun);
+                _accepted += await WaitingAsync(proposer).ConfigureAwait(false) - waitingBefore;
+            }
+            else
+            {
+                long begun = Stopwatch.GetTimestamp();
+                _accepted += await proposer.Api.SubmitAsync(batch.Transactions).ConfigureAwait(false);
+                submitted = Stopwatch.GetElapsedTime(begun);
+            }
 
-            start = Stopwatch.GetTimestamp();
+            long start = Stopwatch.GetTimestamp();
             HostBlock block = await cluster.StepAsync().ConfigureAwait(false);
             TimeSpan took = submitted + Stopwatch.GetElapsedTime(start);
 
@@ -185,7 +198,6 @@ internal static class PluginJob
             _latency.Record((long)(took.TotalMilliseconds * 1e6), decoded!.Transactions.Length);
             _elapsed += took;
             _offered += batch.Transactions.Length;
-            _accepted += waiting - waitingBefore;
             _included += decoded.Transactions.Length;
             _gas += decoded.Header.GasUsed;
             _root = decoded.Header.StateRoot;

@@ -18,7 +18,7 @@ public sealed class PluginRunTests
         for (int round = 0; round < 2; round++)
         {
             (int exit, string output, string error) = Run(
-                "run", "--plugin", "--nodes", "2", "--blocks", "3", "--txs", "50", "--workers", "1", "--data", data, "--json", json);
+                "run", "--plugin", "--nodes", "2", "--blocks", "3", "--txs", "50", "--workers", "1", "--data", data, "--json", json, "--submit", round == 0 ? "api" : "gossip");
             Assert.True(exit == 0, error);
             Assert.Contains($"accepted {(3 * round) + 3} ", output, StringComparison.Ordinal);
             using JsonDocument report = JsonDocument.Parse(File.ReadAllText(json));
@@ -36,6 +36,7 @@ public sealed class PluginRunTests
     [Theory]
     [InlineData("--nodes", "0")]
     [InlineData("--nodes", "17")]
+    [InlineData("--submit", "pigeon")]
     [InlineData("--plugin-path", "/nowhere")]
     public void Other_values_are_refused(string option, string value)
     {

@@ -205,6 +205,19 @@ public sealed class ProcessTests
         Assert.Empty(cluster.Network.AppErrors);
     }
 
+    [Fact]
+    public async Task Transactions_of_a_client_reach_the_other_node_by_push_and_junk_for_the_api_is_answered()
+    {
+        using TestFolder folder = new();
+        await using Cluster cluster = await Setup.ClusterAsync(2, folder.Path);
+        Assert.Equal(30, await cluster.Hosts[0].Api!.SubmitAsync(Setup.Transactions(30, 1)));
+        using CancellationTokenSource late = new(Patience);
+        Assert.Equal(Message.BuildBlock, await cluster.Hosts[1].WaitForEventAsync(late.Token));
+        string answer = System.Text.Encoding.UTF8.GetString((await cluster.Hosts[0].Api!.PostAsync("{"u8.ToArray())).Span);
+        Assert.Contains("-32700", answer, StringComparison.Ordinal);
+        Assert.Empty(cluster.Network.AppErrors);
+    }
+
     private static async Task<HostBlock> StepAsync(ChainHost host, ulong salt)
     {
         await Cluster.SubmitAsync(host, Setup.Transactions(10, salt));

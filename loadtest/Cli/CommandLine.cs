@@ -2,6 +2,7 @@
 //
 //   loadtest                                        the main job
 //   loadtest run | info | replay FILE | bench SUITE | db COMMAND | soak | kill | flood | trace | conflicts | simulate | calibrate
+//   loadtest genesis new
 //
 // The grammar takes every value as text; OptionValues judges it, so that a refusal is one sentence of ours. No input
 // reaches a stack trace: what is wrong with the input is a Refusal, what is wrong with the machine is caught in Run by
@@ -17,6 +18,7 @@ using ParallelVm.Engine;
 using ParallelVm.Loadtest.Benches;
 using ParallelVm.Loadtest.Calibration;
 using ParallelVm.Loadtest.Drive;
+using ParallelVm.Loadtest.Remote;
 using ParallelVm.Loadtest.Replays;
 using ParallelVm.Loadtest.Reports;
 using ParallelVm.Loadtest.Traces;
@@ -52,6 +54,7 @@ internal sealed partial class CommandLine
         _root.Subcommands.Add(DefineConflicts());
         _root.Subcommands.Add(DefineSimulate());
         _root.Subcommands.Add(DefineCalibrate());
+        _root.Subcommands.Add(DefineGenesis());
     }
 
     /// <summary>Runs the program.</summary>
@@ -160,7 +163,8 @@ internal sealed partial class CommandLine
         Option<string?> pluginPath = Text("--plugin-path", "Plugin to start (the one that was built with this program).");
         Option<string?> submit = Text("--submit", "How transactions reach a plugin: api or gossip (api).");
         Option<string?> nodes = Text("--nodes", "Plugin processes, which propose in turn and must agree, 1 to 16 (1).");
-        AddAll(command, seed, workers, blocks, txs, mix, conflict, data, json, noVerify, lines, noJit, plugin, pluginPath, submit, nodes);
+        Option<string?> url = Text("--url", "Against the node that serves this chain, http://HOST:PORT/ext/bc/ID, over its API alone; blocks are batches then.");
+        AddAll(command, seed, workers, blocks, txs, mix, conflict, data, json, noVerify, lines, noJit, plugin, pluginPath, submit, nodes, url);
         command.SetAction(parsed =>
         {
             Refusal refusal = Refusal.None;
@@ -173,15 +177,26 @@ internal sealed partial class CommandLine
                 || !OptionValues.TryMix("--mix", parsed.GetValue(mix), out WorkloadMix workload, ref refusal)
                 || !OptionValues.TryShare("--conflict", parsed.GetValue(conflict), 0, out int hot, ref refusal)
                 || !OptionValues.TryInteger("--nodes", parsed.GetValue(nodes), 1, 16, 1, out ulong nodeCount, ref refusal)
+                || !TryUrl(parsed.GetValue(url), out Uri? remote, ref refusal)
                 || !TryTarget(parsed.GetValue(json), ref refusal)
                 || !TryFolder(parsed.GetValue(data), ref refusal))
             {
                 return _terminal.Fail(refusal);
             }
 
+            if (remote is not null && (parsed.GetValue(plugin) || parsed.GetValue(data) is not null))
+            {
+                return _terminal.Fail(new Refusal(RefusalCode.BadCommandLine, "run takes one of --url, --plugin; --data is not for --url, where the node keeps the chain."));
+            }
+
             RunOptions options = new(
                 seedValue, workerCount, (int)blockCount, (int)txCount, workload, hot,
                 parsed.GetValue(data), parsed.GetValue(json), !parsed.GetValue(noVerify), parsed.GetValue(lines), ModeOf(parsed.GetValue(noJit)));
+            if (remote is not null)
+            {
+                return RemoteJob.Run(options, remote, _terminal);
+            }
+
             return parsed.GetValue(plugin)
                 ? PluginJob.Run(options, (int)nodeCount, parsed.GetValue(pluginPath) ?? NodeHost.PluginProcess.BuiltPlugin, way == "gossip", _terminal)
                 : RunJob.Run(options, _terminal);

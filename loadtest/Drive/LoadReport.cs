@@ -69,7 +69,7 @@ internal static class LoadReport
         output.WriteLine(string.Create(culture, $"latency       p50 {latency.P50:F1}  p90 {latency.P90:F1}  p99 {latency.P99:F1}  p99.9 {latency.P999:F1}  max {latency.Max:F1} ms"));
         output.WriteLine(string.Create(culture, $"stages        decode {stages.Decode:F2}  verify {stages.Verify:F2}  build {stages.Build:F2}  execute {stages.Execute:F2}  root {stages.Root:F2}  commit {stages.Commit:F2} s"));
         output.WriteLine(report.Rpc is { } rpc
-            ? string.Create(culture, $"rpc           {rpc.Calls} calls of {rpc.Nodes} plugins, p50 {rpc.P50Ms:F2}  p99 {rpc.P99Ms:F2} ms")
+            ? string.Create(culture, $"rpc           {rpc.Calls} calls of {rpc.Nodes} {(rpc.Nodes == 1 ? "node" : "nodes")}, p50 {rpc.P50Ms:F2}  p99 {rpc.P99Ms:F2} ms")
             : string.Create(culture, $"allocated     {report.AllocatedBytesPerTx:F0} bytes per transaction"));
         output.WriteLine($"state root    {report.StateRoot}");
         output.WriteLine($"serial root   {report.SerialStateRoot ?? "not computed"}{(report.RootsEqual switch { true => "  equal", false => "  DIFFERENT", null => "" })}");

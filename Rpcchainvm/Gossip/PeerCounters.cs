@@ -48,6 +48,9 @@ internal enum PeerEvent
 
     /// <summary>Signatures that were given.</summary>
     Signatures,
+
+    /// <summary>Rounds of a loop that ended early, because the node did not take what was sent.</summary>
+    RoundsFailed,
 }
 
 /// <summary>The counts.</summary>

@@ -18,6 +18,7 @@ using System.Threading;
 using System.Threading.Tasks;
 using ParallelVm.Primitives;
 using ParallelVm.Rpcchainvm.Ids;
+using ParallelVm.Rpcchainvm.Transport;
 using ParallelVm.Rpcchainvm.Vm;
 
 namespace ParallelVm.Rpcchainvm.Gossip;
@@ -282,13 +283,26 @@ internal sealed class PeerNetwork : IAppHandler
             {
                 if (_isNormalOp)
                 {
-                    await round(_stop.Token).ConfigureAwait(false);
+                    await TryRoundAsync(round).ConfigureAwait(false);
                 }
             }
         }
         catch (OperationCanceledException) when (_stop.IsCancellationRequested)
         {
             // disposed of
+        }
+    }
+
+    // A node that refuses a message, or is not to be reached for a moment, must not end gossip for good: the next round comes.
+    private async Task TryRoundAsync(Func<CancellationToken, Task> round)
+    {
+        try
+        {
+            await round(_stop.Token).ConfigureAwait(false);
+        }
+        catch (RpcException)
+        {
+            Counters.Count(PeerEvent.RoundsFailed);
         }
     }
 

@@ -11,7 +11,7 @@ using ParallelVm.Rpcchainvm.Warp;
 
 namespace ParallelVm.Rpcchainvm.Tests.Gossip;
 
-/// <summary>A clock that tests move.</summary>
+/// <summary>A clock that tests move. Its timers never ring: tests ask for the rounds that the loops would take.</summary>
 internal sealed class ManualTime : TimeProvider
 {
     private DateTimeOffset _now = DateTimeOffset.FromUnixTimeMilliseconds(1_800_000_000_000);
@@ -19,6 +19,20 @@ internal sealed class ManualTime : TimeProvider
     public void Move(TimeSpan by) => _now += by;
 
     public override DateTimeOffset GetUtcNow() => _now;
+
+    public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) => new SilentTimer();
+
+    private sealed class SilentTimer : ITimer
+    {
+        public bool Change(TimeSpan dueTime, TimeSpan period) => true;
+
+        public void Dispose()
+        {
+            // nothing is held
+        }
+
+        public ValueTask DisposeAsync() => ValueTask.CompletedTask;
+    }
 }
 
 /// <summary>Transactions in memory: 32 bytes of id and some more. Bytes 0xBA first are a bad signature; anything shorter is malformed.</summary>

@@ -3,9 +3,12 @@
 
 using System;
 using System.Collections.Generic;
+using System.Threading;
 using System.Threading.Tasks;
 using ParallelVm.Primitives;
 using ParallelVm.Rpcchainvm.Gossip;
+using ParallelVm.Rpcchainvm.Ids;
+using ParallelVm.Rpcchainvm.Transport;
 using ParallelVm.Rpcchainvm.Warp;
 
 namespace ParallelVm.Rpcchainvm.Tests.Gossip;
@@ -127,6 +130,65 @@ public sealed class PeerNetworkTests
         await network.AppResponseAsync(net.Nodes[1].Id.ToArray(), 1, push, default);
         await network.AppRequestFailedAsync(net.Nodes[1].Id.ToArray(), 1, -1, "timed out", default);
         Assert.Equal((0, 2), (net.Nodes[0].Set.Count, network.Counters[PeerEvent.Unasked]));
+    }
+
+    private sealed class RefusingSender : IPeerSender
+    {
+        private int _tried;
+
+        public int Tried => Volatile.Read(ref _tried);
+
+        public Task RequestAsync(NodeId to, uint requestId, ReadOnlyMemory<byte> request, CancellationToken cancelled) => Refuse();
+
+        public Task RespondAsync(NodeId to, uint requestId, ReadOnlyMemory<byte> response, CancellationToken cancelled) => Refuse();
+
+        public Task FailAsync(NodeId to, uint requestId, PeerError error, CancellationToken cancelled) => Refuse();
+
+        public Task GossipAsync(PushTargets targets, ReadOnlyMemory<byte> message, CancellationToken cancelled) => Refuse();
+
+        private Task Refuse()
+        {
+            Interlocked.Increment(ref _tried);
+            return Task.FromException(new RpcException(RpcCode.Unavailable, "the node is away"));
+        }
+    }
+
+    [Fact]
+    public async Task Loops_go_on_after_rounds_that_the_node_refused()
+    {
+        RefusingSender sender = new();
+        Net net = new(1, 12);
+        MemorySet set = new();
+        PeerNetwork network = new(new PeerNetworkOptions
+        {
+            Self = Net.IdOf(0),
+            NetworkId = 12345,
+            ChainId = Chain,
+            Sender = sender,
+            Set = set,
+            Validators = net.Nodes[0],
+            Outbox = net.Nodes[0].Outbox,
+            Signer = net.Nodes[0].Outbox,
+            Time = TimeProvider.System,
+            Random = new SeededRandom(12),
+            Limits = new PeerLimits { PushPeriod = TimeSpan.FromMilliseconds(1) },
+        });
+        network.SetNormalOp(true);
+        SeededRandom random = new(12);
+        for (int i = 1; i <= 3; i++)
+        {
+            byte[] transaction = MemorySet.Transaction(random);
+            set.Put(transaction);
+            network.Submitted(MemorySet.IdOf(transaction), transaction);
+            for (int wait = 0; wait < 5_000 && network.Counters[PeerEvent.RoundsFailed] < i; wait++)
+            {
+                await Task.Delay(2);
+            }
+
+            Assert.True(sender.Tried >= i && network.Counters[PeerEvent.RoundsFailed] >= i, $"round {i}: tried {sender.Tried}");
+        }
+
+        await network.DisposeAsync();
     }
 
     [Fact]

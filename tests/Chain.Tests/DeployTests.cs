@@ -4,10 +4,10 @@ using System.Text;
 using ParallelVm.AccessLists;
 using ParallelVm.Engine;
 using ParallelVm.Executor;
-using ParallelVm.Toolchain.Stack;
 using ParallelVm.Primitives;
 using ParallelVm.Primitives.State;
 using ParallelVm.Toolchain;
+using ParallelVm.Toolchain.Stack;
 
 namespace ParallelVm.Chain.Tests;
 

@@ -3,8 +3,8 @@
 using System;
 using ParallelVm.Executor;
 using ParallelVm.Executor.Bytecode;
-using ParallelVm.Toolchain.Stack;
 using ParallelVm.Primitives;
+using ParallelVm.Toolchain.Stack;
 
 namespace ParallelVm.Toolchain.Tests;
 

@@ -81,7 +81,7 @@ internal static class CalibrateJob
     }
 
     // round after round over all programs, the least of each: a machine that is busy for a while disturbs all of them alike
-    private static double[] MeasureInTurn(List<ProbeProgram> programs, int runs)
+    internal static double[] MeasureInTurn(List<ProbeProgram> programs, int runs)
     {
         double[] least = new double[programs.Count];
         Array.Fill(least, double.MaxValue);

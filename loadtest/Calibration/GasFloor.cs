@@ -1,5 +1,5 @@
 // The slowest gas there is: of all blocks full of one opcode, on the worst operands found, the one that runs at the fewest
-// Mgas/s, near the caches or far from them. What a block may hold is bounded by it: gas limit / floor is the longest that a block can take.
+// Mgas/s, near the caches or far from them; each the least of runs that lie apart. What a block may hold is bounded by it: gas limit / floor is the longest that a block can take.
 //
 // Threading: the caller's thread.   Cost: the search once, then some milliseconds per opcode and measurement.
 
@@ -21,10 +21,11 @@ internal sealed class GasFloor
     {
         _cases ??= OpcodeSearch.All(Seed, static _ => { });
         _reaches ??= ReachProbe.All();
+        double[] times = CalibrateJob.MeasureInTurn(_cases.ConvertAll(static worst => worst.Program), Runs);
         double floor = double.MaxValue;
-        foreach (WorstCase worst in _cases)
+        for (int i = 0; i < times.Length; i++)
         {
-            floor = double.Min(floor, worst.Program.Gas * 1_000 / worst.Program.Time(Runs));
+            floor = double.Min(floor, _cases[i].Program.Gas * 1_000 / times[i]);
         }
 
         foreach (ReachProbe reach in _reaches)

@@ -8,6 +8,7 @@
 
 using System;
 using System.Collections.Generic;
+using System.Threading;
 using ParallelVm.Executor.Bytecode;
 using ParallelVm.Primitives;
 using ParallelVm.Primitives.State;
@@ -22,10 +23,14 @@ internal sealed record WorstCase(Opcode Opcode, ProbeInstruction[] Body, ProbePr
 /// <summary>The search.</summary>
 internal static class OpcodeSearch
 {
+    private const int WarmUps = 3;
+    private const int WarmUpDraws = 12;
     private const int Draws = 96;
     private const int Finalists = 4;
     private const double DrawMicroseconds = 30;
     private const double FinalMicroseconds = 200;
+
+    private static readonly TimeSpan Quiet = TimeSpan.FromMilliseconds(500);
 
     private static readonly ulong[] Numbers =
         [0, 1, 3, 2, 64, 1_000, uint.MaxValue, (1UL << 32) + 1, 1UL << 63, ulong.MaxValue, ulong.MaxValue - 1, 0xFFFF_FFFF_0000_0000, 0x0123_4567_89AB_CDEF];
@@ -35,6 +40,7 @@ internal static class OpcodeSearch
     /// <summary>The worst case of every opcode that can be probed, by byte.</summary>
     public static List<WorstCase> All(ulong seed, Action<Opcode> progress)
     {
+        WarmUp(seed);
         List<WorstCase> found = [];
         foreach (OpcodeInfo info in OpcodeTable.All)
         {
@@ -48,6 +54,28 @@ internal static class OpcodeSearch
         return found;
     }
 
+    // .NET runs a method's first calls unoptimised and makes better code of it in the background, after a tenth of a second in which
+    // nothing new was called: every operation is called often, and then nothing for a while, until the code that is measured is the last
+    private static void WarmUp(ulong seed)
+    {
+        for (int round = 0; round < WarmUps; round++)
+        {
+            foreach (OpcodeInfo info in OpcodeTable.All)
+            {
+                SeededRandom random = new SeededRandom(seed).Fork((ulong)info.Opcode);
+                for (int i = 0; i < WarmUpDraws && info.Flow != Flow.End && info.Opcode != Opcode.Loop; i++)
+                {
+                    if (ProbeProgram.TryMake(Draw(info, random), out ProbeProgram? program))
+                    {
+                        program.Fit(DrawMicroseconds);
+                    }
+                }
+            }
+
+            Thread.Sleep(Quiet);
+        }
+    }
+
     private static WorstCase Worst(OpcodeInfo info, SeededRandom random)
     {
         List<(double Cost, WorstCase Case)> cases = [];
@@ -57,7 +85,7 @@ internal static class OpcodeSearch
             if (ProbeProgram.TryMake(body, out ProbeProgram? program))
             {
                 program.Fit(DrawMicroseconds);
-                cases.Add((program.Time(3) / program.Gas, new WorstCase(info.Opcode, body, program)));
+                cases.Add((program.Time(5) / program.Gas, new WorstCase(info.Opcode, body, program)));
             }
         }
 

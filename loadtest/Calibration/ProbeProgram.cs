@@ -34,6 +34,7 @@ internal sealed class ProbeProgram
     /// <summary>Fork 0 at the prices that pay for time.</summary>
     public static readonly ForkSchedule Forks = new(ForkRules.First(OpcodeTable.All, GasPrices.Launch.ForTime));
 
+    private const int FitRuns = 5;                  // a run that was disturbed must not pass for a long one
     private const uint Selector = 1;
     private const uint FirstFelt = 8;
     private const uint EndFelt = 40;
@@ -87,11 +88,9 @@ internal sealed class ProbeProgram
     public void Fit(double microseconds)
     {
         Rounds = 1;
-        double took = Time(3);
-        while (took < microseconds * 500 && Rounds < 1 << 20 && TryRun(Rounds * 2, out _))
+        while (Time(FitRuns) < microseconds * 500 && Rounds < 1 << 20 && TryRun(Rounds * 2, out _))
         {
             Rounds *= 2;
-            took = Time(1);
         }
 
         Invariant.Require(TryRun(Rounds, out ulong gas));

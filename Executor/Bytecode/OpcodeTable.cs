@@ -189,11 +189,11 @@ public static class OpcodeTable
         Immediate(Opcode.Lti, "", "a = b < imm ? 1 : 0, unsigned"),
 
         // fixed point
-        Row(Opcode.MulDiv, Flow.Next, 4, Division, "a = b * c / d over the 128-bit product, rounded by m; zero d first, then a quotient beyond 2^64-1, then a remainder in exact mode", [Dst, Src(OperandField.B), Src(OperandField.C), Src(OperandField.D), new(OperandKind.Rounding, OperandField.M)]),
-        Row(Opcode.MulScale, Flow.Next, 5, "Overflow, Range (exact)", "a = b * c / 10^k over the 128-bit product, rounded by m; never traps for c <= 10^k unless exact", [Dst, Src(OperandField.B), Src(OperandField.C), new(OperandKind.Scale, OperandField.D), new(OperandKind.Rounding, OperandField.M)]),
+        Row(Opcode.MulDiv, Flow.Next, 6, Division, "a = b * c / d over the 128-bit product, rounded by m; zero d first, then a quotient beyond 2^64-1, then a remainder in exact mode", [Dst, Src(OperandField.B), Src(OperandField.C), Src(OperandField.D), new(OperandKind.Rounding, OperandField.M)]),
+        Row(Opcode.MulScale, Flow.Next, 6, "Overflow, Range (exact)", "a = b * c / 10^k over the 128-bit product, rounded by m; never traps for c <= 10^k unless exact", [Dst, Src(OperandField.B), Src(OperandField.C), new(OperandKind.Scale, OperandField.D), new(OperandKind.Rounding, OperandField.M)]),
         Row(Opcode.Sqrt, Flow.Next, 16, "", "a = square root of b, floor or ceiling", [Dst, Src(OperandField.B), new(OperandKind.RootRounding, OperandField.M)]),
-        Row(Opcode.Mulsh, Flow.Next, 5, "Overflow, Range (exact)", "a = b * c / 2^s over the 128-bit product, rounded by m; a quotient beyond 2^64-1 first, then a remainder in exact mode", [Dst, Src(OperandField.B), Src(OperandField.C), new(OperandKind.WideShift, OperandField.D), new(OperandKind.Rounding, OperandField.M)]),
-        Row(Opcode.Divsh, Flow.Next, 5, Division, "a = b * 2^s / c, rounded by m; traps in the order of MULDIV", [Dst, Src(OperandField.B), Src(OperandField.C), new(OperandKind.WideShift, OperandField.D), new(OperandKind.Rounding, OperandField.M)]),
+        Row(Opcode.Mulsh, Flow.Next, 6, "Overflow, Range (exact)", "a = b * c / 2^s over the 128-bit product, rounded by m; a quotient beyond 2^64-1 first, then a remainder in exact mode", [Dst, Src(OperandField.B), Src(OperandField.C), new(OperandKind.WideShift, OperandField.D), new(OperandKind.Rounding, OperandField.M)]),
+        Row(Opcode.Divsh, Flow.Next, 6, Division, "a = b * 2^s / c, rounded by m; traps in the order of MULDIV", [Dst, Src(OperandField.B), Src(OperandField.C), new(OperandKind.WideShift, OperandField.D), new(OperandKind.Rounding, OperandField.M)]),
         Binary(Opcode.Absd, 1, "", "a = larger of b, c less the smaller"),
 
         // 128-bit pairs
@@ -204,13 +204,13 @@ public static class OpcodeTable
         Row(Opcode.Ddiv, Flow.Next, 20, "DivideByZero", "pair a = b / c, floor", [Dst2, Src2(OperandField.B), Src2(OperandField.C)]),
         Row(Opcode.DmulDiv, Flow.Next, 20, Division, "pair a = b * c / d over the 256-bit product, rounded by m; traps in the order of MULDIV", [Dst2, Src2(OperandField.B), Src2(OperandField.C), Src2(OperandField.D), new(OperandKind.Rounding, OperandField.M)]),
         Row(Opcode.Dsqrt, Flow.Next, 42, "", "cell a = square root of pair b, floor", [Dst, Src2(OperandField.B)]),
-        Row(Opcode.Dlt, Flow.Next, 2, "", "cell a = b < c ? 1 : 0, unsigned", [Dst, Src2(OperandField.B), Src2(OperandField.C)]),
-        Row(Opcode.Deq, Flow.Next, 2, "", "cell a = b = c ? 1 : 0", [Dst, Src2(OperandField.B), Src2(OperandField.C)]),
+        Row(Opcode.Dlt, Flow.Next, 1, "", "cell a = b < c ? 1 : 0, unsigned", [Dst, Src2(OperandField.B), Src2(OperandField.C)]),
+        Row(Opcode.Deq, Flow.Next, 1, "", "cell a = b = c ? 1 : 0", [Dst, Src2(OperandField.B), Src2(OperandField.C)]),
         Row(Opcode.Dnarrow, Flow.Next, 1, Overflow, "cell a = pair b; traps beyond 2^64-1", [Dst, Src2(OperandField.B)]),
         Row(Opcode.Qeq, Flow.Next, 2, "", "cell a = quad b = quad c ? 1 : 0", [Dst, Src4(OperandField.B), Src4(OperandField.C)]),
 
         // Goldilocks field, p = 2^64 - 2^32 + 1: a cell of kind felt holds a number below p, which the verifier follows
-        Row(Opcode.Fadd, Flow.Next, 2, "", "felt a = b + c modulo p", [Felt, FeltSrc(OperandField.B), FeltSrc(OperandField.C)]),
+        Row(Opcode.Fadd, Flow.Next, 1, "", "felt a = b + c modulo p", [Felt, FeltSrc(OperandField.B), FeltSrc(OperandField.C)]),
         Row(Opcode.Fsub, Flow.Next, 1, "", "felt a = b - c modulo p", [Felt, FeltSrc(OperandField.B), FeltSrc(OperandField.C)]),
         Row(Opcode.Fmul, Flow.Next, 3, "", "felt a = b * c modulo p", [Felt, FeltSrc(OperandField.B), FeltSrc(OperandField.C)]),
         Row(Opcode.Fneg, Flow.Next, 1, "", "felt a = -b modulo p", [Felt, FeltSrc(OperandField.B)]),
@@ -236,10 +236,10 @@ public static class OpcodeTable
 
         // state by slot: bytes beyond a record's length read as zeros
         Row(Opcode.Sld8, Flow.Next, 20, "", "a = the 8 bytes of the slot's record at off, little-endian", [Dst, Slot(OperandKind.ReadSlot), new(OperandKind.WordOffset, OperandField.High)]),
-        Row(Opcode.Sst8, Flow.Next, 10, "", "the 8 bytes of the slot's record at off = a; creates the record and extends it with zeros when needed", [Slot(OperandKind.WriteSlot), new(OperandKind.WordOffset, OperandField.High), Src(OperandField.A)], "+ new record, + new bytes"),
+        Row(Opcode.Sst8, Flow.Next, 14, "", "the 8 bytes of the slot's record at off = a; creates the record and extends it with zeros when needed", [Slot(OperandKind.WriteSlot), new(OperandKind.WordOffset, OperandField.High), Src(OperandField.A)], "+ new record, + new bytes"),
         Row(Opcode.Sldq, Flow.Next, 28, "", "quad a = the 32 bytes of the slot's record at off", [Dst4, Slot(OperandKind.ReadSlot), new(OperandKind.QuadOffset, OperandField.High)]),
         Row(Opcode.Sstq, Flow.Next, 12, "", "the 32 bytes of the slot's record at off = quad a; creates and extends like SST8", [Slot(OperandKind.WriteSlot), new(OperandKind.QuadOffset, OperandField.High), Src4(OperandField.A)], "+ new record, + new bytes"),
-        Row(Opcode.Sldx, Flow.Next, 14, "SlotBound", "a = the 8 bytes at off of the record of slot `array + b`; traps unless b is below the array's length", [Dst, Slot(OperandKind.ReadArray), new(OperandKind.ArrayLength, OperandField.C), Src(OperandField.B), new(OperandKind.WordOffset, OperandField.High)]),
+        Row(Opcode.Sldx, Flow.Next, 10, "SlotBound", "a = the 8 bytes at off of the record of slot `array + b`; traps unless b is below the array's length", [Dst, Slot(OperandKind.ReadArray), new(OperandKind.ArrayLength, OperandField.C), Src(OperandField.B), new(OperandKind.WordOffset, OperandField.High)]),
         Row(Opcode.Sstx, Flow.Next, 12, "SlotBound", "the 8 bytes at off of the record of slot `array + b` = a; traps unless b is below the array's length; creates and extends like SST8", [Slot(OperandKind.WriteArray), new(OperandKind.ArrayLength, OperandField.C), Src(OperandField.B), new(OperandKind.WordOffset, OperandField.High), Src(OperandField.A)], "+ new record, + new bytes"),
         Row(Opcode.Sacc, Flow.Next, 4, "", "the slot's accumulator += pair b modulo 2^128; creates the record, or extends it to 16 bytes, when needed: whoever declares Add has paid for that, whether it is needed or not, and under a Write access it is charged like SST8", [Slot(OperandKind.AddSlot), new(OperandKind.AccumulatorOffset, OperandField.High), Src2(OperandField.B)], "+ new record, + new bytes (Write)"),
         Row(Opcode.Snew, Flow.Next, 16, "Schema", "create the slot's record with `length` zero bytes; traps when it exists", [Slot(OperandKind.WriteSlot), new(OperandKind.RecordLength, OperandField.High)], "+ new record, + new bytes"),
@@ -251,13 +251,13 @@ public static class OpcodeTable
         Row(Opcode.Sown, Flow.Next, 3, "", "quad a = id of the program that owns the slot's key", [Dst4, Slot(OperandKind.AnySlot)]),
 
         // context, arguments, output
-        Row(Opcode.Ctx, Flow.Next, 2, "", "a = a number of the context: 0 height, 1 time ms, 2 base fee, 3 fork, 4 slots, 5 argument bytes, 6 signers", [Dst, new(OperandKind.Context, OperandField.Imm)]),
+        Row(Opcode.Ctx, Flow.Next, 3, "", "a = a number of the context: 0 height, 1 time ms, 2 base fee, 3 fork, 4 slots, 5 argument bytes, 6 signers", [Dst, new(OperandKind.Context, OperandField.Imm)]),
         Row(Opcode.Caller, Flow.Next, 2, "", "quad a = the payer's public key; in a program called by another, the id of that program", [Dst4]),
         Row(Opcode.Self, Flow.Next, 2, "", "quad a = id of the running program", [Dst4]),
-        Row(Opcode.Signer, Flow.Next, 3, "BadArgument", "quad a = public key of signer i, the payer is 0", [Dst4, new(OperandKind.Unsigned, OperandField.Imm)]),
+        Row(Opcode.Signer, Flow.Next, 2, "BadArgument", "quad a = public key of signer i, the payer is 0", [Dst4, new(OperandKind.Unsigned, OperandField.Imm)]),
         Row(Opcode.Arg, Flow.Next, 3, "BadArgument", "a = the 8 argument bytes at off, little-endian", [Dst, new(OperandKind.Unsigned, OperandField.Imm)]),
         Row(Opcode.Argq, Flow.Next, 5, "BadArgument", "quad a = the 32 argument bytes at off", [Dst4, new(OperandKind.Unsigned, OperandField.Imm)]),
-        Row(Opcode.Argcpy, Flow.Next, 6, "BadArgument, MemoryBound", "copy c argument bytes from offset b to address a", [Src(OperandField.A), Src(OperandField.B), Src(OperandField.C)], "+ per 32 bytes"),
+        Row(Opcode.Argcpy, Flow.Next, 5, "BadArgument, MemoryBound", "copy c argument bytes from offset b to address a", [Src(OperandField.A), Src(OperandField.B), Src(OperandField.C)], "+ per 32 bytes"),
         Row(Opcode.Chain, Flow.Next, 2, "", "quad a = the chain id", [Dst4]),
         Row(Opcode.Emit, Flow.Next, 7, "Limit, MemoryBound", "append an event of schema imm with the b bytes at address a", [new(OperandKind.Unsigned, OperandField.Imm), Src(OperandField.A), Src(OperandField.B)], "+ per 32 bytes"),
         Row(Opcode.Retd, Flow.Next, 5, "Limit, MemoryBound", "the return data are the b bytes at address a; the last RETD counts", [Src(OperandField.A), Src(OperandField.B)], "+ per 32 bytes"),

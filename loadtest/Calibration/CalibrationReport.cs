@@ -48,7 +48,7 @@ internal sealed record CalibrationReport(
         Line($"");
         Line($"Made by `loadtest calibrate`. Interpreter, one thread, {Environment.Cpu}, {Environment.Dotnet}, commit {Environment.Commit}.");
         Line($"");
-        Line($"Target: {TargetMgasPerSecond} Mgas/s, so that one gas stands for {1_000 / TargetMgasPerSecond:F0} ns. `share` is the time of a block full of one opcode, on the worst operands found,");
+        Line($"Target: {TargetMgasPerSecond} Mgas/s, so that one gas stands for {1_000 / TargetMgasPerSecond:F1} ns. `share` is the time of a block full of one opcode, on the worst operands found,");
         Line($"over the time that its gas stands for; the law is 0.5 to 1: above 1 an opcode is too cheap, below 0.5 it is `dear`. Only gas that pays for time counts here: what a");
         Line($"record pays for coming into being or growing, and output for being kept, comes on top. `where` says what was slowest: `near`, a loop in the first cache; `chase`,");
         Line($"every load giving the address of the next over 1 MiB; `walk`, stores all over that; `cold`, records that no cache holds; `map`, pages one by one.");

@@ -41,10 +41,10 @@ public sealed class ParallelEngine : IDisposable
     private const int Moments = 7;
 
     /// <summary>Estimated gas at which a chain is cut: about 50 microseconds of the interpreter.</summary>
-    public const ulong ChainGasMax = 25_000;
+    public const ulong ChainGasMax = 20_000;
 
     /// <summary>Work that is done before a parked thread has woken up: about 100 microseconds.</summary>
-    private const ulong WakeGas = 50_000;
+    private const ulong WakeGas = 40_000;
 
     private readonly TimeProvider _time;
     private readonly JitThreads? _jitThreads;

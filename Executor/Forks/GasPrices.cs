@@ -1,5 +1,5 @@
 // Prices that are not in an opcode's row: what a transaction pays before its first instruction, and the variable charges
-// of instructions, taken before they do the work. One gas is one simple instruction of the interpreter, and 2.2 ns of its time (docs/gas.md).
+// of instructions, taken before they do the work. One gas is one simple instruction of the interpreter, and 2.5 ns of its time (docs/gas.md).
 //
 // Declaring a key is paid whether it is used or not: it costs the others their parallelism and the node a read.
 //

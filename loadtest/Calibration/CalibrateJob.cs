@@ -5,7 +5,7 @@
 //   200 random mixes of 5 to 20 of them ----------> non-negative least squares --> fitted times, residuals
 //   whole contracts ------------------------------> measured against the sum of fitted times
 //
-// A gas unit stands for 2.2 ns: at 450 Mgas/s a block full of any one opcode takes half to all of the time that its gas stands for (the
+// A gas unit stands for 2.5 ns: at 400 Mgas/s a block full of any one opcode takes half to all of the time that its gas stands for (the
 // share). Gas is here what pays for time (GasPrices.ForTime): what is paid for keeping records and output comes on top of it.
 // Exit code 1 when a block runs below the floor.
 //
@@ -25,8 +25,8 @@ namespace ParallelVm.Loadtest.Calibration;
 /// <summary>The command <c>calibrate</c>.</summary>
 internal static class CalibrateJob
 {
-    /// <summary>What gas is priced for: a unit stands for 2.2 ns.</summary>
-    public const double TargetMgasPerSecond = 450;
+    /// <summary>What gas is priced for: a unit stands for 2.5 ns.</summary>
+    public const double TargetMgasPerSecond = 400;
 
     /// <summary>What a worker's interpreter has to reach for any single-opcode block.</summary>
     public const double FloorMgasPerSecond = 300;

@@ -5,7 +5,8 @@
 //
 // The promise (the serial fiction): result, for any worker count, any interleaving, any machine, is that of the plain loop.
 // Why it holds: a transaction reaches state only through declared keys; the graph keeps conflicting transactions in
-// batch order; adds commute; everything outside the transactions' own run is done on one thread in batch order.
+// batch order; adds commute; everything outside the transactions' own run is passes whose
+// parts do not meet: a payer belongs to one partition, which walks the batch in order, and a diff has no order of arrival.
 //
 // Cost: no allocation per transaction but receipts, diff and packed outputs. Threads are started when first needed and kept.
 // Threading: one TryExecute at a time; the pool may serve other work between and beside batches.
@@ -119,7 +120,7 @@ public sealed class ParallelEngine : IDisposable
     /// <summary>Executes a batch in the order of its messages.</summary>
     /// <param name="messages">Admitted messages; their resolved keys are trusted (M1..M3).</param>
     /// <param name="context">The block they run in.</param>
-    /// <param name="state">State before the batch; read on the calling thread only.</param>
+    /// <param name="state">State before the batch; read by as many threads at once as its <see cref="IStateView.Readers"/> says.</param>
     /// <param name="rules">What is fixed for the chain.</param>
     /// <param name="workers">At least 1. 1 is the plain loop in batch order. A small or serial batch runs so anyway.</param>
     /// <param name="result">What came of it.</param>

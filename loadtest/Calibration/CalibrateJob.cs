@@ -44,7 +44,7 @@ internal static class CalibrateJob
         output.WriteLine($"{cases.Count} opcodes; measuring {options.Runs} rounds");
         double[] times = MeasureInTurn(cases.ConvertAll(worst => worst.Program), options.Runs);
         List<ReachProbe> reaches = ReachProbe.All();
-        double[] reachTimes = reaches.ConvertAll(probe => probe.Time(options.Runs * ReachRounds)).ToArray();
+        double[] reachTimes = [.. reaches.ConvertAll(probe => probe.Time(options.Runs * ReachRounds))];
         List<ProbeProgram> mixes = MakeMixes(cases, new SeededRandom(options.Seed).Fork(1));
         output.WriteLine($"{mixes.Count} mixes");
         double[] mixTimes = MeasureInTurn(mixes, options.Runs);
@@ -137,8 +137,10 @@ internal static class CalibrateJob
             opcodes[i] = CostOf(cases[i], times[i], mixed.Contains(cases[i].Opcode) ? fitted[(byte)cases[i].Opcode] : null);
             for (int j = 0; j < reaches.Count; j++)
             {
-                OpcodeCost far = FarFrom(opcodes[i], reaches[j], reachTimes[j]);
-                opcodes[i] = reaches[j].Opcode == cases[i].Opcode && far.Share > opcodes[i].Share ? far : opcodes[i];
+                if (reaches[j].Opcode == cases[i].Opcode && FarFrom(opcodes[i], reaches[j], reachTimes[j]) is { } far && far.Share > opcodes[i].Share)
+                {
+                    opcodes[i] = far;
+                }
             }
 
             slowest = slowest is null || opcodes[i].MgasPerSecond < slowest.MgasPerSecond ? opcodes[i] : slowest;

@@ -136,11 +136,7 @@ internal sealed partial class PluginProcess : IAsyncDisposable
         if (command.EndsWith(".dll", StringComparison.Ordinal))
         {
             script = Path.Combine(Path.GetTempPath(), $"parallelvm-plugin-{Path.GetRandomFileName()}");
-            File.WriteAllText(script, $"#!/bin/sh\nexec '{DotnetHost()}' '{command}'\n");
-            if (!OperatingSystem.IsWindows())
-            {
-                File.SetUnixFileMode(script, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
-            }
+            WriteScript(script, $"exec {ShellCommand(command)}");
         }
 
         ProcessStartInfo info = new(script ?? command) { UseShellExecute = false, RedirectStandardOutput = true, RedirectStandardError = true };
@@ -162,7 +158,7 @@ internal sealed partial class PluginProcess : IAsyncDisposable
     {
         if (IsRunning)
         {
-            _ = Kill(Id, signal == PosixSignal.SIGINT ? 2 : 15);
+            _ = Kill(Id, signal switch { PosixSignal.SIGHUP => 1, PosixSignal.SIGINT => 2, _ => 15 });
         }
     }
 
@@ -211,6 +207,20 @@ internal sealed partial class PluginProcess : IAsyncDisposable
         if (_script is not null)
         {
             File.Delete(_script);
+        }
+    }
+
+    /// <summary>The words by which a shell starts a plugin.</summary>
+    /// <param name="command">An executable, or a .dll for the dotnet host.</param>
+    public static string ShellCommand(string command) => command.EndsWith(".dll", StringComparison.Ordinal) ? $"'{DotnetHost()}' '{command}'" : $"'{command}'";
+
+    /// <summary>Writes a shell script that can be started as a plugin.</summary>
+    public static void WriteScript(string file, string line)
+    {
+        File.WriteAllText(file, $"#!/bin/sh\n{line}\n");
+        if (!OperatingSystem.IsWindows())
+        {
+            File.SetUnixFileMode(file, UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute);
         }
     }
 

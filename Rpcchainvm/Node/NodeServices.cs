@@ -155,7 +155,7 @@ internal sealed class ValidatorStateClient(IRpcChannel channel) : IValidatorStat
         List<SubnetValidator> validators = new(response.Validators.Count);
         foreach (Validator validator in response.Validators)
         {
-            validators.Add(new SubnetValidator(Wire.Node(validator.NodeId), validator.Weight, validator.PublicKey.Memory));
+            validators.Add(new SubnetValidator(Wire.Node(validator.NodeId, "node_id"), validator.Weight, validator.PublicKey.Memory));
         }
 
         return validators;
@@ -194,7 +194,7 @@ internal static class Wire
 
     /// <summary>A 20-byte field.</summary>
     /// <exception cref="RpcException">It has another length.</exception>
-    public static NodeId Node(ByteString bytes) => NodeId.TryFrom(bytes.Span, out NodeId id)
+    public static NodeId Node(ByteString bytes, string field) => NodeId.TryFrom(bytes.Span, out NodeId id)
         ? id
-        : throw new RpcException(RpcCode.InvalidArgument, $"A node id is {bytes.Length} bytes long; it has {NodeId.Size}.");
+        : throw new RpcException(RpcCode.InvalidArgument, $"{field} is {bytes.Length} bytes long; a node's id has {NodeId.Size}.");
 }

@@ -3,6 +3,8 @@
 // Threading: immutable.
 
 using System;
+using System.Globalization;
+using System.Net;
 using ParallelVm.Primitives;
 using ParallelVm.Rpcchainvm.Ids;
 using ParallelVm.Rpcchainvm.Node;
@@ -21,6 +23,8 @@ namespace ParallelVm.Rpcchainvm.Vm;
 internal sealed record VmContext(
     uint NetworkId, Bytes32 SubnetId, Bytes32 ChainId, NodeId NodeId, ReadOnlyMemory<byte> PublicKey, string DataFolder)
 {
+    private const int PublicKeyBytes = 48;
+
     /// <summary>Reads what a request says.</summary>
     /// <exception cref="RpcException">A field is missing or has another length than it must.</exception>
     public static VmContext Of(InitializeRequest request)
@@ -35,12 +39,33 @@ internal sealed record VmContext(
             throw new RpcException(RpcCode.InvalidArgument, "One of chain_data_dir, db_server_addr, server_addr is empty.");
         }
 
+        if (request.PublicKey.Length != PublicKeyBytes)
+        {
+            throw new RpcException(RpcCode.InvalidArgument, $"public_key is {request.PublicKey.Length} bytes long; a compressed key has {PublicKeyBytes}.");
+        }
+
+        CheckAddress(request.DbServerAddr, "db_server_addr");
+        CheckAddress(request.ServerAddr, "server_addr");
+        Wire.Id(request.XChainId, "x_chain_id");                        // not used here; a request that is odd anywhere is not believed elsewhere
+        Wire.Id(request.CChainId, "c_chain_id");
+        Wire.Id(request.AvaxAssetId, "avax_asset_id");
         return new VmContext(
             request.NetworkId,
             Wire.Id(request.SubnetId, "subnet_id"),
             Wire.Id(request.ChainId, "chain_id"),
-            Wire.Node(request.NodeId),
+            Wire.Node(request.NodeId, "node_id"),
             request.PublicKey.Memory,
             request.ChainDataDir);
+    }
+
+    // An address that cannot be one would be dialled for ever: calls wait for their server.
+    private static void CheckAddress(string address, string field)
+    {
+        int colon = address.LastIndexOf(':');
+        if (colon <= 0 || !IPAddress.TryParse(address.AsSpan(0, colon).Trim("[]"), out _)
+            || !ushort.TryParse(address.AsSpan(colon + 1), NumberStyles.None, CultureInfo.InvariantCulture, out ushort port) || port == 0)
+        {
+            throw new RpcException(RpcCode.InvalidArgument, $"{field} is '{address}'; an address is host:port.");
+        }
     }
 }

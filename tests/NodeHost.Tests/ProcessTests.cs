@@ -65,6 +65,57 @@ public sealed class ProcessTests
         Assert.Equal(0, plugin.ExitCode);
     }
 
+    // The same with a chain that is open and at work: Ctrl-C and service managers signal the whole group.
+    [Fact]
+    public async Task An_open_chain_survives_every_signal_before_shutdown_and_ends_with_0_in_time_after_it()
+    {
+        using TestFolder folder = new();
+        HostNetwork network = new(1, 9);
+        await using ChainHost host = await ChainHost.StartAsync(network.Identities[0], network, Setup.Options(folder.Path));
+        Task<Message> waiting = host.WaitForEventAsync();
+        for (ulong round = 1; round <= 2; round++)
+        {
+            foreach (PosixSignal signal in (PosixSignal[])[PosixSignal.SIGINT, PosixSignal.SIGTERM, PosixSignal.SIGHUP, PosixSignal.SIGTERM])
+            {
+                host.Process.Signal(signal);
+            }
+
+            await StepAsync(host, round);
+        }
+
+        await waiting;                                                      // the call that stood through it was served
+        Assert.True(host.Process.IsRunning, host.Process.Log);
+        Assert.Contains("SIGTERM is ignored before Shutdown", host.Process.Log, StringComparison.Ordinal);
+        Assert.Equal(2ul, host.LastAccepted.Height);
+        Assert.Equal(0, await host.StopAsync());                            // Shutdown, SIGTERM, at most five seconds
+    }
+
+    // The node is killed: nothing is sent to the plugin, and the system gives it another parent. A shell stands in for the node, so that it can be killed alone.
+    [Fact]
+    public async Task A_plugin_whose_node_is_gone_closes_its_chain_and_ends()
+    {
+        using TestFolder folder = new();
+        string parent = System.IO.Path.Combine(folder.Path, "parent");
+        PluginProcess.WriteScript(parent, $"{PluginProcess.ShellCommand(Setup.Plugin)} & echo child $!; wait");
+        HostNetwork network = new(1, 10);
+        HostBlock last;
+        await using (ChainHost host = await ChainHost.StartAsync(network.Identities[0], network, Setup.Options(folder.Path) with { Plugin = parent }))
+        {
+            last = await StepAsync(host, 1);
+            string line = Array.Find(host.Process.Log.Split('\n'), static line => line.StartsWith("child ", StringComparison.Ordinal))!;
+            int child = int.Parse(line.AsSpan(6), System.Globalization.CultureInfo.InvariantCulture);
+            Assert.True(IsAlive(child), host.Process.Log);
+            Task killed = host.Process.KillAsync();                         // ends when both pipes are closed, which the child holds too
+            await Task.WhenAny(killed, Task.Delay(Patience));
+            Assert.False(IsAlive(child), $"{child} still runs\n{host.Process.Log}");
+            Assert.Contains("chain is closed at block 1", host.Process.Log, StringComparison.Ordinal);
+            Assert.Contains("stopped: the node is gone", host.Process.Log, StringComparison.Ordinal);
+        }
+
+        await using ChainHost again = await ChainHost.StartAsync(network.Identities[0], network, Setup.Options(folder.Path));
+        Assert.Equal((last.Id, 1ul), (again.LastAccepted.Id, again.LastAccepted.Height));
+    }
+
     [Fact]
     public async Task Nodes_agree_and_a_restart_goes_on_where_they_stopped()
     {
@@ -216,6 +267,20 @@ public sealed class ProcessTests
         string answer = System.Text.Encoding.UTF8.GetString((await cluster.Hosts[0].Api!.PostAsync("{"u8.ToArray())).Span);
         Assert.Contains("-32700", answer, StringComparison.Ordinal);
         Assert.Empty(cluster.Network.AppErrors);
+    }
+
+    // A process that has ended may stay in the table until its new parent asks for it.
+    private static bool IsAlive(int process)
+    {
+        try
+        {
+            string stat = System.IO.File.ReadAllText($"/proc/{process}/stat");
+            return stat[stat.LastIndexOf(')') + 2] is not ('Z' or 'X');
+        }
+        catch (System.IO.IOException)
+        {
+            return false;
+        }
     }
 
     private static async Task<HostBlock> StepAsync(ChainHost host, ulong salt)

@@ -44,6 +44,12 @@ internal sealed class VmKit : IAsyncDisposable
 
     public Exception? Broken { get; private set; }
 
+    /// <summary>Sees the end of every call on the serving side.</summary>
+    public RpcObserver? Ended { get; set; }
+
+    /// <summary>The chain inside.</summary>
+    public ChainService Chain => _vm.Chain!.Chain;
+
     /// <summary>A VM that has no chain yet.</summary>
     public static async Task<VmKit> StartAsync(Func<VmOptions, VmOptions>? with = null)
     {
@@ -68,7 +74,11 @@ internal sealed class VmKit : IAsyncDisposable
     {
         await StopAsync();
         _vm = new VmService(_options with { OnBroken = e => Broken = e });
-        _server = await RpcServer.StartAsync([_vm.ToRpc()], _vm.OnFailure, _vm.Metrics.Observe);
+        _server = await RpcServer.StartAsync([_vm.ToRpc()], _vm.OnFailure, (path, code, took) =>
+        {
+            _vm.Metrics.Observe(path, code, took);
+            Ended?.Invoke(path, code, took);
+        });
         Channel = new RpcChannel(_server.Address);
     }
 

@@ -17,7 +17,7 @@ public sealed partial class ChainService
     /// <summary>Own blocks that were built and not yet verified: their execution is not done twice.</summary>
     private const int BuiltKept = 8;
 
-    private readonly Queue<(Block Block, IStateView On, IStateView View, Receipt[] Receipts)> _built = new();
+    private readonly Queue<(Block Block, IStateView On, IStateView View, ReadOnlyMemory<Receipt> Receipts)> _built = new();
     private readonly DecodedMemory _decoded = new();
 
     /// <summary>Builds a block on the preferred one. It is verified already, so <see cref="TryVerify"/> of it runs nothing.</summary>
@@ -107,7 +107,7 @@ public sealed partial class ChainService
             }
 
             IStateView state = tip?.View ?? _store.Accepted;
-            foreach ((Block built, IStateView on, IStateView view, Receipt[] receipts) in _built)
+            foreach ((Block built, IStateView on, IStateView view, ReadOnlyMemory<Receipt> receipts) in _built)
             {
                 if (built.Id == block.Id && ReferenceEquals(on, state))     // a parent that was rejected and verified anew has another view
                 {
@@ -322,7 +322,7 @@ public sealed partial class ChainService
         Clock.Add(Stage.Execute, result.Trace.LoadNs + result.Trace.ExecuteNs);
         Clock.Add(Stage.Root, result.Trace.RootNs);
         long start = Clock.Start();
-        receiptsRoot = _receiptsHashing.Root(result.Receipts);
+        receiptsRoot = _receiptsHashing.Root(result.Receipts.Span);
         Clock.Stop(Stage.Root, start);
         refusal = Refusal.None;
         return true;
@@ -331,7 +331,7 @@ public sealed partial class ChainService
     // New code is compiled before it is first called, in the background; what nobody verified here lately waits for its first call.
     private void Compile(ProcessingBlock accepted)
     {
-        foreach (ProgramId id in ActivePrograms.ChangedBy(accepted.Block.Transactions, accepted.Receipts))
+        foreach (ProgramId id in ActivePrograms.ChangedBy(accepted.Block.Transactions, accepted.Receipts.Span))
         {
             if (_programs.TryFind(_store.Accepted, id, out ProgramRecord? record)
                 && _rules.Loader.TryFind(record.CodeHash, record.Fork, out VerifiedProgram? program))
@@ -346,7 +346,7 @@ public sealed partial class ChainService
     {
         for (int i = _built.Count; i > 0; i--)
         {
-            (Block Block, IStateView On, IStateView View, Receipt[] Receipts) built = _built.Dequeue();
+            (Block Block, IStateView On, IStateView View, ReadOnlyMemory<Receipt> Receipts) built = _built.Dequeue();
             if (built.Block.Header.Height.CompareTo(accepted.Header.Height) > 0)
             {
                 _built.Enqueue(built);

@@ -87,7 +87,7 @@ public sealed partial class ChainService
             {
                 Block block = place.Block.Block;
                 return new TransactionPlace(
-                    TransactionStatus.Accepted, block, place.Index, place.Block.Receipts[place.Index], block.Transactions[place.Index]);
+                    TransactionStatus.Accepted, block, place.Index, place.Block.Receipts.Span[place.Index], block.Transactions[place.Index]);
             }
 
             for (ProcessingBlock? tip = PreferredTip(); tip is not null; tip = tip.Parent)
@@ -95,7 +95,7 @@ public sealed partial class ChainService
                 if (tip.Ids.Contains(id))
                 {
                     int index = Array.FindIndex(tip.Block.Transactions, transaction => transaction.Id == id);
-                    return new TransactionPlace(TransactionStatus.Processing, tip.Block, index, tip.Receipts[index], tip.Block.Transactions[index]);
+                    return new TransactionPlace(TransactionStatus.Processing, tip.Block, index, tip.Receipts.Span[index], tip.Block.Transactions[index]);
                 }
             }
 

@@ -282,7 +282,7 @@ public sealed partial class ChainService
     }
 
     /// <summary>Receipts of a processing or recently accepted block, in block order. Not to be changed.</summary>
-    public bool TryGetReceipts(BlockId id, [NotNullWhen(true)] out Receipt[]? receipts)
+    public bool TryGetReceipts(BlockId id, out ReadOnlyMemory<Receipt> receipts)
     {
         lock (_gate)
         {
@@ -292,8 +292,9 @@ public sealed partial class ChainService
                 return true;
             }
 
-            receipts = _recent.TryFind(id, out RecentBlock? recent) ? recent.Receipts : null;
-            return receipts is not null;
+            bool isKept = _recent.TryFind(id, out RecentBlock? recent);
+            receipts = isKept ? recent!.Receipts : default;
+            return isKept;
         }
     }
 

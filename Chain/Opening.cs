@@ -101,7 +101,7 @@ internal static class Opening
             return Diverged(record, fault.Refusal.ToString());
         }
 
-        Refusal mismatch = BlockChecks.CompareToHeader(last.Header, result, new ReceiptsHashing(rules.ChainId).Root(result.Receipts));
+        Refusal mismatch = BlockChecks.CompareToHeader(last.Header, result, new ReceiptsHashing(rules.ChainId).Root(result.Receipts.Span));
         if (mismatch.IsRefused)
         {
             return Diverged(record, mismatch.ToString());

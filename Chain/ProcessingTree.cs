@@ -10,6 +10,7 @@
 //
 // Threading: ChainService's lock.   Cost: accept and reject are O(blocks in the tree), which consensus keeps small.
 
+using System;
 using System.Collections.Generic;
 using System.Diagnostics.CodeAnalysis;
 using ParallelVm.Executor;
@@ -22,12 +23,12 @@ namespace ParallelVm.Chain;
 internal sealed class ProcessingBlock
 {
     /// <param name="before">The programs that were active at its start.</param>
-    public ProcessingBlock(Block block, ProcessingBlock? parent, IStateView view, Receipt[] receipts, ActivePrograms before)
+    public ProcessingBlock(Block block, ProcessingBlock? parent, IStateView view, ReadOnlyMemory<Receipt> receipts, ActivePrograms before)
     {
         Block = block;
         Parent = parent;
         View = view;
-        Programs = before.After(block.Transactions, receipts);
+        Programs = before.After(block.Transactions, receipts.Span);
         Receipts = receipts;
         Ids = new HashSet<TxId>(block.Transactions.Length);
         foreach (Transaction transaction in block.Transactions)
@@ -49,7 +50,7 @@ internal sealed class ProcessingBlock
     public IStateView? View { get; private set; }
 
     /// <summary>Receipts in block order.</summary>
-    public Receipt[] Receipts { get; }
+    public ReadOnlyMemory<Receipt> Receipts { get; }
 
     /// <summary>The programs after the block.</summary>
     public ActivePrograms Programs { get; }

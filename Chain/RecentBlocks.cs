@@ -7,6 +7,7 @@
 //
 // Threading: ChainService's lock.   Cost: O(1) per transaction, in and out; a block's bytes stay as long as its receipts.
 
+using System;
 using System.Collections.Generic;
 using System.Diagnostics.CodeAnalysis;
 using ParallelVm.Executor;
@@ -17,7 +18,7 @@ namespace ParallelVm.Chain;
 /// <summary>An accepted block and what became of its transactions.</summary>
 /// <param name="Block">The block.</param>
 /// <param name="Receipts">In block order. Not to be changed.</param>
-internal sealed record RecentBlock(Block Block, Receipt[] Receipts);
+internal sealed record RecentBlock(Block Block, ReadOnlyMemory<Receipt> Receipts);
 
 /// <summary>The newest accepted blocks.</summary>
 /// <param name="kept">How many, at least 0.</param>
@@ -31,7 +32,7 @@ internal sealed class RecentBlocks(int kept)
     public Block? Oldest => _blocks.TryPeek(out RecentBlock? oldest) ? oldest.Block : null;
 
     /// <summary>Takes in the newest accepted block and lets go of the oldest beyond the bound.</summary>
-    public void Add(Block block, Receipt[] receipts)
+    public void Add(Block block, ReadOnlyMemory<Receipt> receipts)
     {
         RecentBlock added = new(block, receipts);
         _blocks.Enqueue(added);

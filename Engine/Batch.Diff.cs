@@ -23,10 +23,7 @@ internal sealed partial class Batch
     private readonly int[] _bucketBytes = new int[Buckets];             // where the bucket's values begin
     private int[] _changedIds = [];
     private ulong[] _changedWords = [];
-    private DiffEntry[] _entries = [];
-    private byte[] _values = [];
-
-    /// <summary>Keys whose final value differs from the loaded one.</summary>
+    /// <summary>Keys whose final value differs from the loaded one, in the memory of this batch's result.</summary>
     public StateDiff MakeDiff()
     {
         _ranges.Run(_workers, Keys.IdCount, KeyGrain, _findChanges);
@@ -39,14 +36,10 @@ internal sealed partial class Batch
         Room(ref _changedIds, count);
         Room(ref _changedWords, count);
         _ranges.Run(_workers, _workers, 1, _dealChanges);
-        DiffEntry[] entries = GC.AllocateUninitializedArray<DiffEntry>(count);
-        byte[] values = GC.AllocateUninitializedArray<byte>(bytes);
-        _entries = entries;
-        _values = values;
+        ResultMemory.Fit(ref _result.Entries, count);
+        ResultMemory.Fit(ref _result.Values, bytes);
         _ranges.Run(count < _txGrain ? 1 : _workers, Buckets, BucketGrain, _packChanges);
-        _entries = [];
-        _values = [];
-        return StateDiff.FromSorted(entries, values);
+        return StateDiff.FromSorted(_result.Entries, count, _result.Values, bytes);
     }
 
     private void FindChanges(int worker, int from, int to)
@@ -111,8 +104,8 @@ internal sealed partial class Batch
                 }
 
                 Record record = Keys.RecordOf(id);
-                record.Value.CopyTo(_values.AsSpan(position));
-                _entries[i] = new DiffEntry(Keys.KeyOf(id), Keys.ProgramOf(id), Keys.LocalKeyOf(id), position, record.Exists ? record.Length : -1);
+                record.Value.CopyTo(_result.Values.AsSpan(position));
+                _result.Entries[i] = new DiffEntry(Keys.KeyOf(id), Keys.ProgramOf(id), Keys.LocalKeyOf(id), position, record.Exists ? record.Length : -1);
                 position += record.Length;
             }
         }

@@ -10,23 +10,17 @@ namespace ParallelVm.Engine;
 /// <content>Settling.</content>
 internal sealed partial class Batch
 {
-    private Receipt[] _receipts = [];
-    private byte[] _packed = [];
-
-    /// <summary>Returns what was not used, burns the base fee, credits the tip, and writes the receipts.</summary>
-    public Receipt[] Settle(ExecutionRules rules, IStateView state, out ulong gasUsed, out UInt128 burned, out UInt128 tips)
+    /// <summary>Returns what was not used, burns the base fee, credits the tip, and writes the receipts into the memory of this batch's result.</summary>
+    public ReadOnlyMemory<Receipt> Settle(ExecutionRules rules, IStateView state, out ulong gasUsed, out UInt128 burned, out UInt128 tips)
     {
         if (_isParallel)
         {
             _ranges.Run(_workers, Shards.Count, KeyGrain, _foldKeys);
         }
 
-        Receipt[] receipts = new Receipt[TxCount];
-        _receipts = receipts;
-        _packed = PlaceOutputs();
+        ResultMemory.Fit(ref _result.Receipts, TxCount);
+        ResultMemory.Fit(ref _result.Outputs, PlaceOutputs());
         _ranges.Run(_workers, Partitions + PieceCount, 1, _settleJobs);
-        _receipts = [];
-        _packed = [];
         gasUsed = 0;
         burned = 0;
         tips = 0;
@@ -44,7 +38,7 @@ internal sealed partial class Batch
             Credit(Keys.InternLate(state, rules.Hashing.KeyOf(ProgramId.Native, account), ProgramId.Native, account), tips);
         }
 
-        return receipts;
+        return _result.Receipts.AsMemory(0, TxCount);
     }
 
     private void SettleJobs(int worker, int from, int to)
@@ -96,10 +90,10 @@ internal sealed partial class Batch
             (int author, int start, int length) = _outputs[tx];
             if (length != 0)
             {
-                _seats[author].Output.AsSpan(start, length).CopyTo(_packed.AsSpan(offset));
+                _seats[author].Output.AsSpan(start, length).CopyTo(_result.Outputs.AsSpan(offset));
             }
 
-            _receipts[tx] = new Receipt(_outcomes[tx], fee, _packed.AsMemory(offset, length));
+            _result.Receipts[tx] = new Receipt(_outcomes[tx], fee, _result.Outputs.AsMemory(offset, length));
             offset += length;
             samples.Add(_messages[tx], gas);
         }
@@ -110,8 +104,8 @@ internal sealed partial class Batch
         seat.Tips += fees - burned;
     }
 
-    // Where each piece's outputs begin in the one buffer that receipts share.
-    private byte[] PlaceOutputs()
+    // Where each piece's outputs begin in the one buffer that receipts share; its length.
+    private int PlaceOutputs()
     {
         Array.Clear(_pieces, 0, PieceCount);
         int total = 0;
@@ -122,7 +116,7 @@ internal sealed partial class Batch
 
         if (total == 0)
         {
-            return [];
+            return 0;
         }
 
         int position = 0;
@@ -137,6 +131,6 @@ internal sealed partial class Batch
         }
 
         Invariant.Require(position == total);
-        return GC.AllocateUninitializedArray<byte>(total);
+        return total;
     }
 }

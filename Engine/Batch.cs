@@ -66,6 +66,7 @@ internal sealed partial class Batch
     private CostModel.Samples[] _samples = [];
     private BlockContext _context;
     private IStateView? _state;
+    private ResultMemory _result = new();            // of the batch at hand; its owner is the result
     private int _workers;
     private int _txGrain = TxGrainMax;
     private bool _isLarge;                          // more than a core's own cache holds
@@ -116,9 +117,10 @@ internal sealed partial class Batch
 
     private int Partitions => Math.Min(_workers, PartitionsMax);
 
-    /// <summary>Says how the transactions will run. After this, RunOne may be called.</summary>
-    public void Begin(bool isParallel, bool isMeasured)
+    /// <summary>Says how the transactions will run, and where the results go. After this, RunOne may be called.</summary>
+    public void Begin(bool isParallel, bool isMeasured, ResultMemory result)
     {
+        _result = result;
         _isParallel = isParallel;
         _isMeasured = isMeasured;
     }

@@ -1,6 +1,8 @@
 // What goes into a batch besides its transactions, and what comes out.
 
 using System;
+using System.Threading;
+using Microsoft.Extensions.ObjectPool;
 using ParallelVm.AccessLists;
 using ParallelVm.Executor;
 using ParallelVm.Primitives;
@@ -25,10 +27,20 @@ public sealed class ExecutionRules
 public readonly record struct BatchFault(TxIndex TxIndex, Refusal Refusal);
 
 /// <summary>What executing a batch made. Everything but <see cref="Trace"/> is the same for any worker count.</summary>
+/// <remarks>It lasts as long as somebody holds it, unless its holder says <see cref="Recycle"/>.</remarks>
 public sealed class BatchResult
 {
+    private readonly ObjectPool<ResultMemory> _home;
+    private ResultMemory? _memory;
+
+    internal BatchResult(ResultMemory memory, ObjectPool<ResultMemory> home)
+    {
+        _memory = memory;
+        _home = home;
+    }
+
     /// <summary>One receipt per transaction, in batch order; their outputs share one buffer.</summary>
-    public required Receipt[] Receipts { get; init; }
+    public required ReadOnlyMemory<Receipt> Receipts { get; init; }
 
     /// <summary>Keys whose final value differs from the loaded one.</summary>
     public required StateDiff Diff { get; init; }
@@ -50,6 +62,37 @@ public sealed class BatchResult
 
     /// <summary>How it ran.</summary>
     public required BatchTrace Trace { get; init; }
+
+    /// <summary>
+    /// Gives the memory of receipts, outputs and diff back to the engine, for a later batch: a host that recycles allocates nothing per
+    /// transaction. Afterwards nobody may use <see cref="Receipts"/>, <see cref="Diff"/>, or a view that keeps the diff, as <see cref="Post"/> may.
+    /// Without it the garbage collector takes them. From any thread; once is enough.
+    /// </summary>
+    public void Recycle()
+    {
+        if (Interlocked.Exchange(ref _memory, null) is { } memory)
+        {
+            _home.Return(memory);
+        }
+    }
+}
+
+/// <summary>The arrays of one result. They grow to the largest batch that they served and are never cleared.</summary>
+internal sealed class ResultMemory
+{
+    public Receipt[] Receipts = [];
+    public byte[] Outputs = [];                 // of all receipts
+    public DiffEntry[] Entries = [];
+    public byte[] Values = [];                  // of all entries
+
+    /// <summary>Makes room for <paramref name="length"/> elements, and not more: most results are kept and not recycled.</summary>
+    public static void Fit<T>(ref T[] array, int length)
+    {
+        if (array.Length < length)
+        {
+            array = GC.AllocateUninitializedArray<T>(length);
+        }
+    }
 }
 
 /// <summary>What the scheduler saw of a batch, and how long each transaction took: everything that a simulation of its run needs.</summary>

@@ -8,7 +8,7 @@
 // batch order; adds commute; everything outside the transactions' own run is passes whose
 // parts do not meet: a payer belongs to one partition, which walks the batch in order, and a diff has no order of arrival.
 //
-// Cost: no allocation per transaction but receipts, diff and packed outputs. Threads are started when first needed and kept.
+// Cost: no allocation per transaction when results are recycled; else receipts, diff and packed outputs. Threads are started when first needed and kept.
 // Threading: one TryExecute at a time; the pool may serve other work between and beside batches.
 
 using System;
@@ -40,6 +40,7 @@ public enum JitMode
 public sealed class ParallelEngine : IDisposable
 {
     private const int Moments = 7;
+    private const int ResultsKept = 4;                  // recycled and not in use: more than one host has in flight
 
     /// <summary>Estimated gas at which a chain is cut: about 50 microseconds of the interpreter.</summary>
     public const ulong ChainGasMax = 20_000;
@@ -52,6 +53,7 @@ public sealed class ParallelEngine : IDisposable
     private readonly Batch _batch;
     private readonly ConflictGraph _graph = new(ChainGasMax);
     private readonly ObjectPool<Interpreter> _interpreters;
+    private readonly ObjectPool<ResultMemory> _results = new DefaultObjectPool<ResultMemory>(new DefaultPooledObjectPolicy<ResultMemory>(), ResultsKept);
     private readonly ParallelRun<BatchTarget> _run;
     private readonly Interpreter?[] _atWork;              // by worker, during a run
     private bool _isDirty;
@@ -197,9 +199,10 @@ public sealed class ParallelEngine : IDisposable
 
         int used = mayBeParallel ? ChooseWorkers(workers) : 1;
         moments[2] = _time.GetTimestamp();
-        RunAll(used);
+        ResultMemory memory = _results.Get();
+        RunAll(used, memory);
         moments[3] = _time.GetTimestamp();
-        Receipt[] receipts = _batch.Settle(rules, state, out ulong gasUsed, out UInt128 burned, out UInt128 tips);
+        ReadOnlyMemory<Receipt> receipts = _batch.Settle(rules, state, out ulong gasUsed, out UInt128 burned, out UInt128 tips);
         moments[4] = _time.GetTimestamp();
         StateDiff diff = _batch.MakeDiff();
         _isDirty = false;
@@ -210,7 +213,7 @@ public sealed class ParallelEngine : IDisposable
         WorkSpan shape = MeasuresTransactions ? WorkSpan.Measure(_batch.Accesses, _batch.Measured) : default;
         Recorded = RecordsTransactions ? BatchRecord.Of(_batch.Accesses, _batch.Measured) : null;
         int chains = used > 1 ? _graph.ChainCount : 0;
-        result = new BatchResult
+        result = new BatchResult(memory, _results)
         {
             Receipts = receipts,
             Diff = diff,
@@ -232,10 +235,10 @@ public sealed class ParallelEngine : IDisposable
         Batch.ElapsedNs(_time, moments[4], moments[5]),
         Batch.ElapsedNs(_time, moments[5], moments[6]));
 
-    private void RunAll(int workers)
+    private void RunAll(int workers, ResultMemory memory)
     {
         _isDirty = true;                            // until this batch is through, shards may hold what nobody folded
-        _batch.Begin(workers > 1, MeasuresTransactions || RecordsTransactions);
+        _batch.Begin(workers > 1, MeasuresTransactions || RecordsTransactions, memory);
         if (workers > 1)
         {
             Array.Clear(_atWork);                   // of a run that failed: they are not trusted again

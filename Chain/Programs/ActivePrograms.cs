@@ -63,7 +63,7 @@ internal sealed class ActivePrograms
     }
 
     /// <summary>The table after a block on this one.</summary>
-    public ActivePrograms After(Transaction[] transactions, Receipt[] receipts)
+    public ActivePrograms After(Transaction[] transactions, ReadOnlySpan<Receipt> receipts)
     {
         List<ProgramId> changed = ChangedBy(transactions, receipts);
         if (changed.Count == 0)
@@ -81,7 +81,7 @@ internal sealed class ActivePrograms
     }
 
     /// <summary>Programs that a block deployed or changed; one that was changed twice is there twice.</summary>
-    public static List<ProgramId> ChangedBy(Transaction[] transactions, Receipt[] receipts)
+    public static List<ProgramId> ChangedBy(Transaction[] transactions, ReadOnlySpan<Receipt> receipts)
     {
         List<ProgramId> changed = [];
         for (int i = 0; i < transactions.Length; i++)

@@ -72,7 +72,7 @@ public sealed class Simulator : IDisposable
                 return false;
             }
 
-            simulation = new Simulation(snapshot.Block, result.Receipts[0], result.Diff);
+            simulation = new Simulation(snapshot.Block, result.Receipts.Span[0], result.Diff);
             return true;
         }
     }

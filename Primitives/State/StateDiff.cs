@@ -29,15 +29,19 @@ public readonly record struct DiffEntry(StateKey Key, ProgramId Program, LocalKe
 public sealed class StateDiff
 {
     /// <summary>A diff that changes nothing.</summary>
-    public static readonly StateDiff Empty = new([], []);
+    public static readonly StateDiff Empty = new([], 0, [], 0);
 
     private readonly DiffEntry[] _entries;
+    private readonly int _count;
     private readonly byte[] _values;
+    private readonly int _valueBytes;
 
-    private StateDiff(DiffEntry[] entries, byte[] values)
+    private StateDiff(DiffEntry[] entries, int count, byte[] values, int valueBytes)
     {
         _entries = entries;
+        _count = count;
         _values = values;
+        _valueBytes = valueBytes;
     }
 
     /// <summary>Takes ownership of entries that are sorted already.</summary>
@@ -48,7 +52,22 @@ public sealed class StateDiff
     {
         ArgumentNullException.ThrowIfNull(entries);
         ArgumentNullException.ThrowIfNull(values);
-        for (int i = 0; i < entries.Length; i++)
+        return FromSorted(entries, entries.Length, values, values.Length);
+    }
+
+    /// <summary>The same for the beginnings of arrays that are longer.</summary>
+    /// <param name="entries">The first <paramref name="count"/> are the diff's.</param>
+    /// <param name="count">In [0, length of <paramref name="entries"/>].</param>
+    /// <param name="values">The first <paramref name="valueBytes"/> are the diff's.</param>
+    /// <param name="valueBytes">In [0, length of <paramref name="values"/>].</param>
+    /// <exception cref="InvariantException">As above.</exception>
+    public static StateDiff FromSorted(DiffEntry[] entries, int count, byte[] values, int valueBytes)
+    {
+        ArgumentNullException.ThrowIfNull(entries);
+        ArgumentNullException.ThrowIfNull(values);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)count, (uint)entries.Length, nameof(count));
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)valueBytes, (uint)values.Length, nameof(valueBytes));
+        for (int i = 0; i < count; i++)
         {
             ref readonly DiffEntry entry = ref entries[i];
             Invariant.Require(i == 0 || entries[i - 1].Key.CompareTo(entry.Key) < 0);                       // D1
@@ -56,17 +75,17 @@ public sealed class StateDiff
 
             // no sum of the two, which could wrap: a negative offset is a large unsigned one
             Invariant.Require(
-                entry.IsTombstone || ((uint)entry.Offset <= (uint)values.Length && entry.Length <= values.Length - entry.Offset));
+                entry.IsTombstone || ((uint)entry.Offset <= (uint)valueBytes && entry.Length <= valueBytes - entry.Offset));
         }
 
-        return new StateDiff(entries, values);
+        return new StateDiff(entries, count, values, valueBytes);
     }
 
     /// <summary>The entries, ascending by key.</summary>
-    public ReadOnlySpan<DiffEntry> Entries => _entries;
+    public ReadOnlySpan<DiffEntry> Entries => _entries.AsSpan(0, _count);
 
     /// <summary>The buffer that the entries' offsets point into.</summary>
-    public ReadOnlySpan<byte> Values => _values;
+    public ReadOnlySpan<byte> Values => _values.AsSpan(0, _valueBytes);
 
     /// <summary>The value of an entry of this diff; empty for a tombstone.</summary>
     public ReadOnlySpan<byte> ValueOf(in DiffEntry entry) =>
@@ -77,7 +96,7 @@ public sealed class StateDiff
     public int IndexOf(in StateKey key)
     {
         int low = 0;
-        int high = _entries.Length - 1;
+        int high = _count - 1;
         while (low <= high)
         {
             int middle = (low + high) >>> 1;

@@ -26,11 +26,11 @@ internal sealed class BlockConflicts
     private readonly ConflictAnalysis _analysis;
 
     /// <summary>Analyses a block.</summary>
-    /// <param name="receipts">In block order; null when they are not kept.</param>
-    public BlockConflicts(Block block, Receipt[]? receipts)
+    /// <param name="receipts">In block order; empty when they are not kept.</param>
+    public BlockConflicts(Block block, ReadOnlySpan<Receipt> receipts)
     {
         _block = block;
-        _hasReceipts = receipts is not null;
+        _hasReceipts = !receipts.IsEmpty;
         Dictionary<(ProgramId Program, LocalKey Key), int> numbers = [];
         int[] offsets = new int[block.Transactions.Length + 1];
         uint[] costs = new uint[block.Transactions.Length];
@@ -54,7 +54,7 @@ internal sealed class BlockConflicts
                 modes.Add(access.Mode);
             }
 
-            costs[tx] = (uint)Math.Min(uint.MaxValue, receipts?[tx].Outcome.GasUsed ?? transaction.GasLimit);
+            costs[tx] = (uint)Math.Min(uint.MaxValue, _hasReceipts ? receipts[tx].Outcome.GasUsed : transaction.GasLimit);
         }
 
         offsets[^1] = keys.Count;

@@ -156,7 +156,8 @@ internal static class EngineSuite
             bool runs = engine.TryExecute(
                 workload.Batch, context, workload.State, _rules, plain ? 1 : workers, out BatchResult? result, out _);
             Invariant.Require(runs);
-            Invariant.Require(result!.Receipts[^1].Succeeded);
+            Invariant.Require(result!.Receipts.Span[^1].Succeeded);
+            result.Recycle();
             return result.Trace;
         }
 

@@ -108,5 +108,5 @@ internal static class ConflictsJob
     }
 
     private static uint[] CostsOf(BatchResult result, bool isGas) =>
-        Array.ConvertAll(result.Receipts, receipt => isGas ? (uint)Math.Min(uint.MaxValue, receipt.Outcome.GasUsed) : 1);
+        Array.ConvertAll(result.Receipts.ToArray(), receipt => isGas ? (uint)Math.Min(uint.MaxValue, receipt.Outcome.GasUsed) : 1);
 }

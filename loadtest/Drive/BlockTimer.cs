@@ -51,10 +51,16 @@ internal sealed class BlockTimer(ParallelEngine engine, ExecutionRules rules, in
         return new BlockTimes(_serial[rounds / 2], _parallel[rounds / 2], measured.WorkNs, measured.SpanNs);
     }
 
-    private BatchTrace Run(Message[] batch, in BlockContext context, RootlessView view, int workerCount) =>
-        engine.TryExecute(batch, context, view, rules, workerCount, out BatchResult? result, out BatchFault fault)
-            ? result.Trace
-            : throw new InvariantException($"Block {context.Height} does not execute: {fault.Refusal}");
+    private BatchTrace Run(Message[] batch, in BlockContext context, RootlessView view, int workerCount)
+    {
+        if (!engine.TryExecute(batch, context, view, rules, workerCount, out BatchResult? result, out BatchFault fault))
+        {
+            throw new InvariantException($"Block {context.Height} does not execute: {fault.Refusal}");
+        }
+
+        result.Recycle();
+        return result.Trace;
+    }
 }
 
 /// <summary>A state that can be read and does not change.</summary>

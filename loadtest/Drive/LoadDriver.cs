@@ -114,9 +114,9 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator)
             _accepted += refusal.IsRefused ? 0 : 1;
         }
 
-        bool isKept = session.Chain.TryGetReceipts(block.Id, out Receipt[]? receipts);
-        Invariant.Require(isKept && receipts!.Length == block.Transactions.Length);
-        foreach (Receipt receipt in receipts!)
+        bool isKept = session.Chain.TryGetReceipts(block.Id, out ReadOnlyMemory<Receipt> receipts);
+        Invariant.Require(isKept && receipts.Length == block.Transactions.Length);
+        foreach (Receipt receipt in receipts.Span)
         {
             _succeeded += receipt.Succeeded ? 1 : 0;
         }

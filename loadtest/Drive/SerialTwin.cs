@@ -88,14 +88,14 @@ internal sealed class SerialTwin
 
         if (result.Root != block.Header.StateRoot
             || result.GasUsed != block.Header.GasUsed
-            || _receipts.Root(result.Receipts) != block.Header.ReceiptsRoot)
+            || _receipts.Root(result.Receipts.Span) != block.Header.ReceiptsRoot)
         {
             FirstDivergence ??= block.Header.Height;
         }
 
         for (int i = 0; isTimed && i < result.Receipts.Length; i++)
         {
-            Succeeded += result.Receipts[i].Succeeded ? 1 : 0;
+            Succeeded += result.Receipts.Span[i].Succeeded ? 1 : 0;
         }
 
         _state = result.Post;

@@ -143,7 +143,7 @@ internal static class ReplayJob
 
         private void Count(BatchResult result)
         {
-            foreach (Receipt receipt in result.Receipts)
+            foreach (Receipt receipt in result.Receipts.Span)
             {
                 _succeeded += receipt.Succeeded ? 1 : 0;
             }

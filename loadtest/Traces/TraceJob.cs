@@ -103,7 +103,7 @@ internal static class TraceJob
             return terminal.Fail(new Refusal(RefusalCode.BadOption, $"Transaction {options.Index} calls a native program, which has no instructions."));
         }
 
-        Outcome unwatched = engine.Execute(batch.AsSpan(0, options.Index + 1), context, state, execution, workers: 1).Receipts[options.Index].Outcome;
+        Outcome unwatched = engine.Execute(batch.AsSpan(0, options.Index + 1), context, state, execution, workers: 1).Receipts.Span[options.Index].Outcome;
         if (options.Index > 0)
         {
             state = engine.Execute(batch.AsSpan(0, options.Index), context, state, execution, workers: 1).Post;

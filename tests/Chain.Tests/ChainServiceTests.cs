@@ -54,8 +54,8 @@ public class ChainServiceTests
         Block block = kit.BuildAndVerify();
         Assert.Equal(1, kit.Chain.ProcessingCount);
         Assert.Equal((UInt128)0, kit.CounterValue(5));
-        Assert.True(kit.Chain.TryGetReceipts(block.Id, out Receipt[]? receipts));
-        Assert.All(receipts, receipt => Assert.True(receipt.Succeeded));
+        Assert.True(kit.Chain.TryGetReceipts(block.Id, out ReadOnlyMemory<Receipt> receipts));
+        Assert.All(receipts.ToArray(), receipt => Assert.True(receipt.Succeeded));
         kit.Chain.Accept(block.Id);
         Assert.Equal(((UInt128)3, (UInt128)1), (kit.CounterValue(5), kit.CounterValue(6)));
         Assert.Equal((block.Id, 0, 0), (kit.Chain.LastAccepted.Id, kit.Chain.ProcessingCount, kit.Chain.MempoolCount));
@@ -84,8 +84,8 @@ public class ChainServiceTests
         Transaction failing = kit.Failing(0);
         kit.Submit(failing, kit.Increment(1, 0));
         Block block = kit.BuildAndAccept();
-        Assert.True(kit.Chain.TryGetReceipts(block.Id, out Receipt[]? receipts));
-        Receipt receipt = receipts[Array.FindIndex(block.Transactions, t => t.Id == failing.Id)];
+        Assert.True(kit.Chain.TryGetReceipts(block.Id, out ReadOnlyMemory<Receipt> receipts));
+        Receipt receipt = receipts.Span[Array.FindIndex(block.Transactions, t => t.Id == failing.Id)];
         Assert.False(receipt.Succeeded);
         Assert.True(receipt.Fee > 0);
         Assert.Equal(Kit.Funds - receipt.Fee, kit.Chain.BalanceOf(Kit.Accounts[0].PublicKey));

@@ -93,8 +93,8 @@ public class DeployTests
             kit.Chain.Submit(call.Bytes.Span);
             Block child = kit.Build();
             kit.Verify(child);
-            Assert.True(kit.Chain.TryGetReceipts(child.Id, out Receipt[]? receipts));
-            Assert.True(receipts[^1].Succeeded);
+            Assert.True(kit.Chain.TryGetReceipts(child.Id, out ReadOnlyMemory<Receipt> receipts));
+            Assert.True(receipts.Span[^1].Succeeded);
             IStateView view = Execute(kit, child.Header, Execute(kit, parent.Header, kit.Store.Accepted, parent), child);
             Assert.Equal(steps[parent.Id], BalanceOf(kit, view));
             kit.Chain.Reject(child.Id);
@@ -564,7 +564,7 @@ public class DeployTests
         kit.Chain.Rules.TryPrepare(transaction, out PreparedTransaction? prepared, out Refusal refusal) ? prepared : throw new InvalidOperationException(refusal.ToString());
 
     private static Receipt[] Receipts(Kit kit, Block block) =>
-        kit.Chain.TryGetReceipts(block.Id, out Receipt[]? receipts) ? receipts : throw new InvalidOperationException("no receipts");
+        kit.Chain.TryGetReceipts(block.Id, out ReadOnlyMemory<Receipt> receipts) ? receipts.ToArray() : throw new InvalidOperationException("no receipts");
 
     private static IStateView Execute(Kit kit, BlockHeader header, IStateView state, Block block)
     {

@@ -346,8 +346,8 @@ public sealed class DiscoveryTests : IDisposable
             BlockId before = _chain.LastAccepted.Id;
             Assert.Equal(before, simulation.On.Id);
             Block block = Accept(transaction);
-            Assert.True(_chain.TryGetReceipts(block.Id, out Receipt[]? receipts));
-            Assert.Equal(Encoded(receipts[0]), Encoded(simulation.Receipt));
+            Assert.True(_chain.TryGetReceipts(block.Id, out ReadOnlyMemory<Receipt> receipts));
+            Assert.Equal(Encoded(receipts.Span[0]), Encoded(simulation.Receipt));
             Assert.Equal(block.Header.ParentId, before);
         }
     }

@@ -244,7 +244,7 @@ internal sealed class Kit : IDisposable
         BlockHeader header = new(parentId, parent.Height.Next, Math.Max(parent.TimestampMs + 1, Time.NowMs), 0, default, default);
         ExecutionRules rules = new() { Hashing = Genesis.Hashing, Treasury = Treasury };
         Assert.True(Engine.TryExecute(batch, Chain.Rules.ContextOf(header, programs), state, rules, 1, out BatchResult? result, out BatchFault fault), fault.Refusal.ToString());
-        header = header with { GasUsed = result.GasUsed, StateRoot = result.Root, ReceiptsRoot = new ReceiptsHashing(Genesis.ChainId).Root(result.Receipts) };
+        header = header with { GasUsed = result.GasUsed, StateRoot = result.Root, ReceiptsRoot = new ReceiptsHashing(Genesis.ChainId).Root(result.Receipts.Span) };
         return Block.Create(header, transactions);
     }
 

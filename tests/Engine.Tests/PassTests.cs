@@ -107,7 +107,7 @@ public sealed class PassTests
         }
 
         BatchResult result = engine.Execute(batch, World.Context(1), world.State, world.Rules, 2);
-        Assert.True(result.Receipts[^1].Succeeded, result.Receipts[^1].ToString());
+        Assert.True(result.Receipts.Span[^1].Succeeded, result.Receipts.Span[^1].ToString());
         return result.Trace.Workers;
     }
 

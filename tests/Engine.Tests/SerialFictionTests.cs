@@ -44,7 +44,7 @@ public sealed class SerialFictionTests
                     AssertEqual(expected, actual, $"{where} workers {workers}");
                 }
 
-                foreach (Receipt receipt in expected.Receipts)
+                foreach (Receipt receipt in expected.Receipts.Span)
                 {
                     ushort ending = receipt.Succeeded ? (ushort)0 : Math.Min(receipt.Outcome.Code, (ushort)TrapCode.UserBase);
                     endings[ending] = endings.GetValueOrDefault(ending) + 1;
@@ -135,9 +135,9 @@ public sealed class SerialFictionTests
         {
             left.Clear();
             right.Clear();
-            expected.Receipts[tx].Encode(left);
-            actual.Receipts[tx].Encode(right);
-            Assert.True(left.Written.SequenceEqual(right.Written), $"{where}: receipt {tx}: {expected.Receipts[tx]} / {actual.Receipts[tx]}");
+            expected.Receipts.Span[tx].Encode(left);
+            actual.Receipts.Span[tx].Encode(right);
+            Assert.True(left.Written.SequenceEqual(right.Written), $"{where}: receipt {tx}: {expected.Receipts.Span[tx]} / {actual.Receipts.Span[tx]}");
         }
 
         Assert.True(expected.Diff.Entries.Length == actual.Diff.Entries.Length, $"{where}: diff length");

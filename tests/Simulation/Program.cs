@@ -220,9 +220,9 @@ static void Agree(Node[] nodes, Block accepted)
 static int CountFailed(ChainService chain, BlockId id)
 {
     int failed = 0;
-    if (chain.TryGetReceipts(id, out Receipt[]? receipts))
+    if (chain.TryGetReceipts(id, out ReadOnlyMemory<Receipt> receipts))
     {
-        foreach (Receipt receipt in receipts)
+        foreach (Receipt receipt in receipts.Span)
         {
             failed += receipt.Succeeded ? 0 : 1;
         }
@@ -234,7 +234,7 @@ static int CountFailed(ChainService chain, BlockId id)
 // Successful changes of programs, and successful calls of programs that did not come with genesis.
 static void CountPrograms(ChainService chain, Block block, ref int changes, ref int calls)
 {
-    if (!chain.TryGetReceipts(block.Id, out Receipt[]? receipts))
+    if (!chain.TryGetReceipts(block.Id, out ReadOnlyMemory<Receipt> receipts))
     {
         return;
     }
@@ -243,11 +243,11 @@ static void CountPrograms(ChainService chain, Block block, ref int changes, ref 
     {
         Transaction transaction = block.Transactions[i];
         bool isSystem = transaction.Programs[0] == ProgramId.System;
-        if (receipts[i].Succeeded && isSystem)
+        if (receipts.Span[i].Succeeded && isSystem)
         {
             changes += transaction.Selector == (uint)SystemEntry.Publish ? 0 : 1;
         }
-        else if (receipts[i].Succeeded && !World.IsOfGenesis(transaction.Programs[0]))
+        else if (receipts.Span[i].Succeeded && !World.IsOfGenesis(transaction.Programs[0]))
         {
             calls++;
         }

@@ -1,5 +1,6 @@
 // Methods about the chain and its blocks.
 
+using System;
 using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using ParallelVm.Chain;
@@ -134,7 +135,7 @@ internal static class ChainMethods
             return;
         }
 
-        if (!chain.TryGetReceipts(block.Id, out Receipt[]? receipts))
+        if (!chain.TryGetReceipts(block.Id, out ReadOnlyMemory<Receipt> receipts))
         {
             json.WriteNull("receipts");
             return;
@@ -144,7 +145,7 @@ internal static class ChainMethods
         for (int i = 0; i < receipts.Length; i++)
         {
             json.WriteStartObject();
-            json.WriteReceipt(block.Transactions[i], receipts[i]);
+            json.WriteReceipt(block.Transactions[i], receipts.Span[i]);
             json.WriteEndObject();
         }
 
@@ -158,8 +159,8 @@ internal static class ChainMethods
             return error;
         }
 
-        Receipt[]? receipts = api.Chain.TryGetReceipts(block.Id, out Receipt[]? kept) ? kept : null;
-        new BlockConflicts(block, receipts).Write(json);
+        api.Chain.TryGetReceipts(block.Id, out ReadOnlyMemory<Receipt> receipts);           // empty when they are not kept
+        new BlockConflicts(block, receipts.Span).Write(json);
         return default;
     }
 

@@ -280,14 +280,14 @@ internal sealed class SocketSession : IDisposable
         int reached = count;
         if (index < count && subscription.Receipts)
         {
-            if (!_api.Chain.TryGetReceipts(_block.Id, out Receipt[]? receipts))
+            if (!_api.Chain.TryGetReceipts(_block.Id, out ReadOnlyMemory<Receipt> receipts))
             {
                 WriteDropped(message, $"The receipts of block {_block.Header.Height} are not kept any more.", after);
                 return Step.Lost;
             }
 
             int end = Math.Min(count, index + ReceiptsPerMessage);
-            WriteReceipts(message, subscription, _block, receipts, index, end);
+            WriteReceipts(message, subscription, _block, receipts.Span, index, end);
             reached = end - 1;
         }
         else if (subscription.Blocks)
@@ -302,7 +302,7 @@ internal sealed class SocketSession : IDisposable
         return Step.Taken;
     }
 
-    private static void WriteReceipts(ArrayBufferWriter<byte> message, Subscription subscription, Block block, Receipt[] receipts, int index, int end)
+    private static void WriteReceipts(ArrayBufferWriter<byte> message, Subscription subscription, Block block, ReadOnlySpan<Receipt> receipts, int index, int end)
     {
         bool IsWanted(int i) => subscription.Payers is null || subscription.Payers.Contains(block.Transactions[i].Payer);
         bool isAny = false;

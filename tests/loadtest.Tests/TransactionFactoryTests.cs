@@ -35,7 +35,7 @@ public sealed class TransactionFactoryTests
 
             // a block keeps the order of the offer, because all tips are equal
             Dictionary<IntentFailure, int> seen = [];
-            foreach ((Intent intent, Receipt receipt) in workload.At(new Height(1), Count).Zip(receipts!))
+            foreach ((Intent intent, Receipt receipt) in workload.At(new Height(1), Count).Zip(receipts.ToArray()))
             {
                 Assert.True(CodeOf(intent) == receipt.Outcome.Code, $"{intent}: {receipt.Outcome}");
                 seen[intent.Failure] = seen.GetValueOrDefault(intent.Failure) + 1;

@@ -159,12 +159,13 @@ internal sealed partial class CommandLine
         Option<bool> noVerify = new("--no-verify") { Description = "Do not execute the blocks again with the serial twin." };
         Option<bool> lines = new("--lines") { Description = "Print a line per accepted block, also on a terminal." };
         Option<bool> noJit = NoJit();
+        Option<bool> signFirst = new("--sign-first") { Description = $"Sign the whole load, at most {RunJob.SignedFirstMax} transactions, before the first block, and name the slowest stage." };
         Option<bool> plugin = new("--plugin") { Description = "Through plugin processes, driven as AvalancheGo drives them; always verified." };
         Option<string?> pluginPath = Text("--plugin-path", "Plugin to start (the one that was built with this program).");
         Option<string?> submit = Text("--submit", "How transactions reach a plugin: api or gossip (api).");
         Option<string?> nodes = Text("--nodes", "Plugin processes, which propose in turn and must agree, 1 to 16 (1).");
         Option<string?> url = Text("--url", "Against the node that serves this chain, http://HOST:PORT/ext/bc/ID, over its API alone; blocks are batches then.");
-        AddAll(command, seed, workers, blocks, txs, mix, conflict, data, json, noVerify, lines, noJit, plugin, pluginPath, submit, nodes, url);
+        AddAll(command, seed, workers, blocks, txs, mix, conflict, data, json, noVerify, lines, noJit, signFirst, plugin, pluginPath, submit, nodes, url);
         command.SetAction(parsed =>
         {
             Refusal refusal = Refusal.None;
@@ -189,9 +190,15 @@ internal sealed partial class CommandLine
                 return _terminal.Fail(new Refusal(RefusalCode.BadCommandLine, "run takes one of --url, --plugin; --data is not for --url, where the node keeps the chain."));
             }
 
+            if (parsed.GetValue(signFirst) && (remote is not null || parsed.GetValue(plugin) || blockCount * txCount > RunJob.SignedFirstMax))
+            {
+                return _terminal.Fail(new Refusal(
+                    RefusalCode.BadCommandLine, $"--sign-first is for chains in this process, and for at most {RunJob.SignedFirstMax} transactions: {blockCount} blocks of {txCount} are more."));
+            }
+
             RunOptions options = new(
                 seedValue, workerCount, (int)blockCount, (int)txCount, workload, hot,
-                parsed.GetValue(data), parsed.GetValue(json), !parsed.GetValue(noVerify), parsed.GetValue(lines), ModeOf(parsed.GetValue(noJit)));
+                parsed.GetValue(data), parsed.GetValue(json), !parsed.GetValue(noVerify), parsed.GetValue(lines), ModeOf(parsed.GetValue(noJit)), parsed.GetValue(signFirst));
             if (remote is not null)
             {
                 return RemoteJob.Run(options, remote, _terminal);

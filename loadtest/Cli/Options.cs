@@ -19,8 +19,9 @@ internal sealed record MainOptions(ulong Seed, int Workers, int Seconds, int Txs
 /// <param name="Verify">Execute the blocks again with the serial twin.</param>
 /// <param name="Lines">Print a line per accepted block, also on a terminal.</param>
 /// <param name="Jit">How programs run; the bytes are the same.</param>
+/// <param name="SignsFirst">All is signed before the first block: the node has the cores to itself.</param>
 internal sealed record RunOptions(
-    ulong Seed, int Workers, int Blocks, int Txs, WorkloadMix Mix, int ConflictPermyriad, string? Data, string? Json, bool Verify, bool Lines, JitMode Jit);
+    ulong Seed, int Workers, int Blocks, int Txs, WorkloadMix Mix, int ConflictPermyriad, string? Data, string? Json, bool Verify, bool Lines, JitMode Jit, bool SignsFirst);
 
 /// <summary><c>replay</c>.</summary>
 internal sealed record ReplayOptions(string File, bool BalancesAdd, int Workers, string? Json);

@@ -11,6 +11,7 @@
 
 using System;
 using System.Collections.Generic;
+using System.Linq;
 using System.Threading.Tasks;
 using ParallelVm.Chain;
 using ParallelVm.Executor;
@@ -25,12 +26,14 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator)
 {
     private readonly TimeProvider _time = TimeProvider.System;
     private readonly LatencyHistogram _latency = new();
-    private readonly List<(long Included, long Allocated)> _allocations = [];
+    private readonly List<Mark> _marks = [];        // after each block
     private long _offered;
     private long _accepted;
     private long _included;
     private long _succeeded;
+    private long _allocated;                         // during blocks, as _elapsed and _processor: what runs between them is not the node's
     private TimeSpan _elapsed;
+    private TimeSpan _processor;
     private SignedBatch? _next;                      // taken and being checked ahead
 
     /// <summary>Blocks accepted so far.</summary>
@@ -61,6 +64,8 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator)
     public Block Step()
     {
         long start = _time.GetTimestamp();
+        long allocated = Allocated();
+        TimeSpan processor = Environment.CpuUsage.TotalTime;
         SignedBatch batch = _next ?? generator.Take();
         ChainService chain = session.Chain;
         Invariant.Require(batch.Height == chain.LastAccepted.Header.Height.Next);
@@ -89,20 +94,38 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator)
         _latency.Record((long)(_time.GetElapsedTime(submitted, accepted).TotalMilliseconds * 1e6), block.Transactions.Length);
         Count(refusals, block);
         _elapsed += _time.GetElapsedTime(start);
+        _allocated += Allocated() - allocated;
+        _processor += Environment.CpuUsage.TotalTime - processor;
+        SetMark();
         return block;
     }
 
     /// <summary>Bytes allocated per included transaction over the steady part: all blocks but the first quarter.</summary>
     public double AllocatedBytesPerTx()
     {
-        if (_allocations.Count < 2)
+        if (_marks.Count < 2)
         {
             return 0;
         }
 
-        (long includedFrom, long allocatedFrom) = _allocations[_allocations.Count / 4];
-        (long includedTo, long allocatedTo) = _allocations[^1];
-        return includedTo == includedFrom ? 0 : Math.Max(0, allocatedTo - allocatedFrom) / (double)(includedTo - includedFrom);
+        (Mark from, Mark to) = (_marks[_marks.Count / 4], _marks[^1]);
+        return to.Included == from.Included ? 0 : Math.Max(0, to.Allocated - from.Allocated) / (double)(to.Included - from.Included);
+    }
+
+    /// <summary>The slowest stage of the steady part, and what of its speed the whole way reached; null for a run of less than two blocks.</summary>
+    public Bottleneck? Bottleneck()
+    {
+        if (_marks.Count < 2)
+        {
+            return null;
+        }
+
+        (Mark from, Mark to) = (_marks[_marks.Count / 4], _marks[^1]);
+        double seconds = (to.Elapsed - from.Elapsed).TotalSeconds;
+        Stage slowest = Enum.GetValues<Stage>().MaxBy(stage => to.StageNs[(int)stage] - from.StageNs[(int)stage]);
+        double stageTps = (to.Included - from.Included) / ((to.StageNs[(int)slowest] - from.StageNs[(int)slowest]) / 1e9);
+        double tps = (to.Included - from.Included) / seconds;
+        return new Bottleneck(slowest.ToString().ToLowerInvariant(), stageTps, tps, tps / stageTps, (to.Processor - from.Processor).TotalSeconds / seconds);
     }
 
     private void Count(Refusal[] refusals, Block block)
@@ -123,6 +146,15 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator)
 
         _included += receipts.Length;
         Gas += block.Header.GasUsed;
-        _allocations.Add((_included, GC.GetTotalAllocatedBytes() - generator.AllocatedBytes));
     }
+
+    private long Allocated() => GC.GetTotalAllocatedBytes() - generator.AllocatedBytes;
+
+    private void SetMark()
+    {
+        StageClock clock = session.Chain.Clock;
+        _marks.Add(new Mark(_included, _allocated, _elapsed, _processor, [.. Enum.GetValues<Stage>().Select(stage => clock[stage])]));
+    }
+
+    private sealed record Mark(long Included, long Allocated, TimeSpan Elapsed, TimeSpan Processor, long[] StageNs);
 }

@@ -68,6 +68,11 @@ internal static class LoadReport
         output.WriteLine(string.Create(culture, $"parallelism   ceiling {p.Ceiling:F2}x, achieved {Or(p.Speedup, "F2")}x of serial execution, efficiency {Or(p.Efficiency, "F2")}"));
         output.WriteLine(string.Create(culture, $"latency       p50 {latency.P50:F1}  p90 {latency.P90:F1}  p99 {latency.P99:F1}  p99.9 {latency.P999:F1}  max {latency.Max:F1} ms"));
         output.WriteLine(string.Create(culture, $"stages        decode {stages.Decode:F2}  verify {stages.Verify:F2}  build {stages.Build:F2}  execute {stages.Execute:F2}  root {stages.Root:F2}  commit {stages.Commit:F2} s"));
+        if (report.Bottleneck is { } slowest)
+        {
+            output.WriteLine(string.Create(culture, $"bottleneck    {slowest.Stage} alone: {slowest.StageTps:F0} tx/s; reached {slowest.Tps:F0}, {slowest.Reached:F2} of it, with {slowest.BusyCores:F2} cores busy"));
+        }
+
         output.WriteLine(report.Rpc is { } rpc
             ? string.Create(culture, $"rpc           {rpc.Calls} calls of {rpc.Nodes} {(rpc.Nodes == 1 ? "node" : "nodes")}, p50 {rpc.P50Ms:F2}  p99 {rpc.P99Ms:F2} ms")
             : string.Create(culture, $"allocated     {report.AllocatedBytesPerTx:F0} bytes per transaction"));

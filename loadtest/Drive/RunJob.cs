@@ -9,6 +9,7 @@
 using System;
 using System.Collections.Generic;
 using System.IO;
+using System.Threading;
 using ParallelVm.Chain;
 using ParallelVm.Loadtest.Cli;
 using ParallelVm.Loadtest.Reports;
@@ -24,6 +25,9 @@ internal static class RunJob
     private const long UnverifiedBytesMax = 64L << 20;
 
     private const int AheadMax = 4;
+
+    /// <summary>Transactions that may wait, signed, with <c>--sign-first</c>: about 150 MiB.</summary>
+    public const int SignedFirstMax = 500_000;
 
     /// <summary>Runs blocks.</summary>
     public static int Run(RunOptions options, Terminal terminal)
@@ -108,7 +112,13 @@ internal static class RunJob
 
         WorkloadShape shape = new(options.Seed, DexWorld.AccountCount, DexWorld.PoolCount, options.Mix, options.ConflictPermyriad);
         using LoadGenerator generator = new(
-            new Workload(shape), new TransactionFactory(session.World), tip.Header.Height.Next, (ulong)options.Blocks, options.Txs, threads: 1, AheadMax);
+            new Workload(shape), new TransactionFactory(session.World), tip.Header.Height.Next, (ulong)options.Blocks, options.Txs,
+            threads: options.SignsFirst ? Environment.ProcessorCount : 1, options.SignsFirst ? options.Blocks : AheadMax);
+        while (options.SignsFirst && generator.Waiting < options.Blocks)
+        {
+            Thread.Sleep(100);
+        }
+
         LoadDriver driver = new(session, generator);
         if (terminal.IsLive && !options.Lines)
         {
@@ -119,7 +129,7 @@ internal static class RunJob
             RunBlocks(options, driver, twin, progress: null, block => PrintBlock("accepted", block, terminal));
         }
 
-        Report report = LoadReport.Make("run", session, driver, twin);
+        Report report = LoadReport.Make("run", session, driver, twin) with { Bottleneck = options.SignsFirst ? driver.Bottleneck() : null };
         LoadReport.Summarise(report, terminal.Output);
         if (options.Json is not null)
         {

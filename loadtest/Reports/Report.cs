@@ -56,6 +56,10 @@ internal sealed record Report
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public ReplaySummary? Replay { get; init; }
 
+    /// <summary>Only in the report of a run whose load was signed first.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public Bottleneck? Bottleneck { get; init; }
+
     /// <summary>Only in the report of a run through plugin processes; then <see cref="AllocatedBytesPerTx"/> is 0, because it is other processes' memory.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public RpcSummary? Rpc { get; init; }
@@ -103,6 +107,14 @@ internal sealed record LatencySummary(double P50, double P90, double P99, double
 /// <param name="Root">Diff to state root.</param>
 /// <param name="Commit">Durable log and store.</param>
 internal sealed record StageSeconds(double Decode, double Verify, double Build, double Execute, double Root, double Commit);
+
+/// <summary>How near a run came to what its slowest stage alone lets through, over the blocks after the first quarter.</summary>
+/// <param name="Stage">The stage that took the most time, in lower case.</param>
+/// <param name="StageTps">Transactions per second of that stage if it did nothing else and never waited.</param>
+/// <param name="Tps">Included transactions per second of the whole way, over the same blocks.</param>
+/// <param name="Reached"><paramref name="Tps"/> over <paramref name="StageTps"/>.</param>
+/// <param name="BusyCores">Processor time over elapsed time: with all cores busy, a stage's time is what the others leave it.</param>
+internal sealed record Bottleneck(string Stage, double StageTps, double Tps, double Reached, double BusyCores);
 
 /// <summary>What a trace's graph says at unit cost, one barrier per block.</summary>
 /// <param name="SpanUnits">Sum over the blocks of the longest chain of conflicting transactions.</param>

@@ -28,6 +28,28 @@ public sealed class ReportTests
         ["stageSeconds"] = ["decode", "verify", "build", "execute", "root", "commit"],
     };
 
+    // The load is the same whenever it is signed, and no stage is slower than the whole way.
+    [Fact]
+    public void A_load_that_is_signed_first_makes_the_same_blocks_and_names_its_slowest_stage()
+    {
+        using TemporaryFolder folder = new();
+        string[] load = ["run", "--blocks", "6", "--txs", "100", "--lines", "--json"];
+        Invocation first = Invocation.Of([.. load, folder["first.json"], "--sign-first"]);
+        Invocation beside = Invocation.Of([.. load, folder["beside.json"]]);
+        Assert.True(first.ExitCode == ExitCodes.Success, first.Output + first.Error);
+        Assert.Equal(BlockLines(beside), BlockLines(first));
+
+        using JsonDocument with = JsonDocument.Parse(File.ReadAllBytes(folder["first.json"]));
+        using JsonDocument without = JsonDocument.Parse(File.ReadAllBytes(folder["beside.json"]));
+        Assert.False(without.RootElement.TryGetProperty("bottleneck", out _));
+        JsonElement bottleneck = with.RootElement.GetProperty("bottleneck");
+        Assert.Equal(["stage", "stageTps", "tps", "reached", "busyCores"], bottleneck.EnumerateObject().Select(field => field.Name));
+        Assert.Contains(bottleneck.GetProperty("stage").GetString()!, Parts["stageSeconds"]);
+        double Number(string name) => bottleneck.GetProperty(name).GetDouble();
+        Assert.Equal(Number("tps") / Number("stageTps"), Number("reached"), 1e-9);
+        Assert.InRange(Number("reached"), 1e-6, 1.5);           // a stage that two batches share at once may count a moment twice
+    }
+
     [Fact]
     public void Main_job_reports_every_field_and_its_numbers_add_up()
     {
@@ -128,4 +150,7 @@ public sealed class ReportTests
     internal static IEnumerable<string> ReplayFields() => [.. Fields, "replay"];
 
     private static IEnumerable<string> Names(JsonElement element) => element.EnumerateObject().Select(property => property.Name);
+
+    private static string[] BlockLines(Invocation invocation) =>
+        [.. invocation.Output.Split('\n').Where(line => line.StartsWith("accepted", StringComparison.Ordinal))];
 }

@@ -8,9 +8,10 @@
 // an independent chain delays the groups that its members are in by at most its own cost.
 //
 // The same pass from the back gives each transaction its bottom level: its cost plus the most expensive path after it.
-// Ready chains are ordered by it in 16 buckets, the longest tail first. The largest bottom level is the batch's span.
+// A chain's urgency is that of its head in sixteen steps. The largest bottom level is the batch's span.
 
 using System;
+using System.Numerics;
 
 namespace ParallelVm.Scheduler;
 
@@ -19,7 +20,7 @@ public sealed partial class ConflictGraph
     private const int GroupMin = 16;
     private const int GroupMax = 64;
     private const int GroupsWanted = 64;
-    private const int PriorityBuckets = 16;
+    private const int UrgencyBits = 4;
 
     private int _chainCount;
     private int _readyCount;
@@ -39,7 +40,7 @@ public sealed partial class ConflictGraph
     /// <summary>The most expensive path: no schedule is faster.</summary>
     public ulong Span { get; private set; }
 
-    /// <summary>Chains that wait for nobody, the most urgent first. Valid until the next Build.</summary>
+    /// <summary>Chains that wait for nobody, in batch order. Valid until the next Build.</summary>
     public ReadOnlySpan<int> ReadyChains => _ready.AsSpan(0, _readyCount);
 
     /// <summary>The transactions of a chain, in batch order. Valid until the next Build.</summary>
@@ -47,6 +48,9 @@ public sealed partial class ConflictGraph
 
     /// <summary>The chain of a transaction.</summary>
     public int ChainOf(int tx) => _chainOf[tx];
+
+    /// <summary>How long what begins with a chain takes, in [0, <see cref="ReadyShelves.Urgencies"/>): 8 to 15 is at least half of the span's next power of two.</summary>
+    public int UrgencyOf(int chain) => _chains[chain].Urgency;
 
     /// <summary>Cost of a chain: the sum of its transactions' costs.</summary>
     public ulong CostOf(int chain) => _chains[chain].Cost;
@@ -62,7 +66,7 @@ public sealed partial class ConflictGraph
         JoinTransactions(costs);
         LayOutChains();
         MeasureLevels(costs);
-        OrderReadyChains();
+        MeasureUrgencies();
     }
 
     private void JoinTransactions(ReadOnlySpan<uint> costs)
@@ -201,37 +205,15 @@ public sealed partial class ConflictGraph
         return after;
     }
 
-    // A counting sort, stable, so that equally urgent chains stay in batch order.
-    private void OrderReadyChains()
+    // Sixteen steps of bottom level, by a shift: a division for each chain would cost more than what it orders.
+    private void MeasureUrgencies()
     {
-        if (_readyCount < 2 || _edgeCount == 0)
+        int shift = Math.Max(0, 64 - BitOperations.LeadingZeroCount(Span) - UrgencyBits);
+        for (int chain = 0; chain < _chainCount; chain++)
         {
-            return;
+            _chains[chain].Urgency = (byte)(_level[_chains[chain].Head] >> shift);
         }
-
-        Span<int> starts = stackalloc int[PriorityBuckets + 1];
-        starts.Clear();
-        ulong step = (Span / PriorityBuckets) + 1;
-        for (int i = 0; i < _readyCount; i++)
-        {
-            starts[BucketOf(_ready[i], step) + 1]++;
-        }
-
-        for (int bucket = 0; bucket < PriorityBuckets; bucket++)
-        {
-            starts[bucket + 1] += starts[bucket];
-        }
-
-        Span<int> ordered = _next.AsSpan(0, _readyCount);           // the links of the chains are laid out and free by now
-        for (int i = 0; i < _readyCount; i++)
-        {
-            ordered[starts[BucketOf(_ready[i], step)]++] = _ready[i];
-        }
-
-        ordered.CopyTo(_ready);
     }
-
-    private int BucketOf(int chain, ulong step) => PriorityBuckets - 1 - (int)(_level[_chains[chain].Head] / step);
 
     private struct Chain
     {
@@ -241,5 +223,6 @@ public sealed partial class ConflictGraph
         public int Start;               // in _chainTx
         public ulong Cost;
         public bool IsIndependent;
+        public byte Urgency;
     }
 }

@@ -1,12 +1,11 @@
-// What a worker does next, apart from threads and time: how many take part, how ready chains are cut into pieces, when a worker gives
-// some of its own away. The engine's workers and the simulator's virtual ones decide by this and nothing else.
+// What a worker does next, apart from threads and time: how many take part, whose chains it takes and how many. The engine's workers
+// and the simulator's virtual ones decide by this and nothing else.
 //
-//   start      ready chains, the most urgent first, in pieces into one queue that all take from
-//   a worker   runs the newest chain of its own stack; what that makes ready goes on top
-//   to share   somebody is waiting, and it has more than one: the oldest half, at most a piece, into the queue
-//   to take    its stack is empty: the next piece of the queue, the most urgent of it on top
+//   to run         the most urgent of what is in its hand, on its shelf, or in the row of the start; of equal ones in this order
+//   to lay out     its shelf is bare, and it has two chains more than the one it runs, or one and somebody is hungry
+//   to steal       all of those are empty: the most urgent shelf of its neighbours
 //
-// Threading: pure; a ReadyStack is its worker's own.
+// Threading: pure.
 
 using System;
 
@@ -17,8 +16,11 @@ public static class WorkerPolicy
 {
     private const int TxMin = 8;
     private const ulong CeilingPermilleMin = 1_300;
+    private const int NeighboursLooked = 8;
     private const int PiecesPerWorker = 8;
-    private const int PieceMax = 16;
+
+    /// <summary>Most chains that change hands at once.</summary>
+    public const int PieceMax = 16;
 
     /// <summary>True when a batch of so many transactions is not worth a graph.</summary>
     public static bool IsTooSmall(int txCount) => txCount < TxMin;
@@ -31,51 +33,50 @@ public static class WorkerPolicy
         return (UInt128)work * 1_000 / span < CeilingPermilleMin ? 1 : (int)Math.Min((ulong)workers, (work + span - 1) / span);
     }
 
-    /// <summary>Length of the pieces that the chains which are ready at the start are cut into; at least 1.</summary>
-    public static int PieceLength(int ready, int workers) => Math.Clamp(ready / (workers * PiecesPerWorker), 1, PieceMax);
+    /// <summary>How many of the chains that were ready at the start a worker takes at once: the fewer are left, the fewer; at least 1.</summary>
+    public static int PieceLength(int left, int workers) => Math.Clamp(left / (workers * PiecesPerWorker), 1, PieceMax);
 
-    /// <summary>How many of its oldest chains a worker with so many gives away when somebody waits.</summary>
-    public static int ShareCount(int own) => Math.Min(PieceMax, own / 2);
+    /// <summary>Whether a worker whose shelf is bare lays out some of what is in its hand.</summary>
+    /// <param name="inHand">Chains besides the one that it is about to run.</param>
+    /// <param name="hungry">Workers that wait.</param>
+    public static bool LaysOut(int inHand, int hungry) => inHand > 1 || (inHand == 1 && hungry > 0);
+
+    /// <summary>Where the next chain comes from, by urgencies, each -1 when there is none.</summary>
+    public static WorkerChoice Choose(int hand, int shelf, int row) =>
+        hand >= shelf && hand >= row ? (hand < 0 ? WorkerChoice.Others : WorkerChoice.Hand) : shelf >= row ? WorkerChoice.Shelf : WorkerChoice.Row;
+
+    /// <summary>Whose shelf to take: the most urgent of the nearest that have something on it, or -1.</summary>
+    public static int ChooseNeighbour(ReadyShelves shelves, int worker, int workers)
+    {
+        int best = -1;
+        int urgency = -1;
+        for (int distance = 1; distance < workers && (best < 0 || distance <= NeighboursLooked); distance++)
+        {
+            int neighbour = worker + distance < workers ? worker + distance : worker + distance - workers;
+            int found = shelves.UrgencyOnShelf(neighbour);
+            if (found > urgency)
+            {
+                best = neighbour;
+                urgency = found;
+            }
+        }
+
+        return best;
+    }
 }
 
-/// <summary>A worker's own ready chains: the newest on top, the oldest at the bottom.</summary>
-/// <param name="places">Its memory; as long as the batch has chains, which is as many as can ever be here.</param>
-public struct ReadyStack(int[] places)
+/// <summary>Where a worker's next chain comes from.</summary>
+public enum WorkerChoice
 {
-    private int _bottom;
-    private int _top;
+    /// <summary>Its own hand.</summary>
+    Hand,
 
-    /// <summary>Chains here.</summary>
-    public readonly int Count => _top - _bottom;
+    /// <summary>Its own shelf.</summary>
+    Shelf,
 
-    /// <summary>Puts a chain on top.</summary>
-    public void Push(int chain)
-    {
-        if (_top == places.Length)
-        {
-            places.AsSpan(_bottom, Count).CopyTo(places);
-            _top -= _bottom;
-            _bottom = 0;
-        }
+    /// <summary>The row of what was ready at the start.</summary>
+    Row,
 
-        places[_top++] = chain;
-    }
-
-    /// <summary>Takes the newest.</summary>
-    public int Pop() => places[--_top];
-
-    /// <summary>The oldest, which are still here.</summary>
-    public readonly ReadOnlySpan<int> Oldest(int count) => places.AsSpan(_bottom, count);
-
-    /// <summary>Takes the oldest away.</summary>
-    public void DropOldest(int count) => _bottom += count;
-
-    /// <summary>Takes a piece in, so that its first is on top.</summary>
-    public void PushPiece(ReadOnlySpan<int> piece)
-    {
-        for (int i = piece.Length - 1; i >= 0; i--)
-        {
-            Push(piece[i]);
-        }
-    }
+    /// <summary>Others' shelves.</summary>
+    Others,
 }

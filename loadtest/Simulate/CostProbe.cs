@@ -5,7 +5,6 @@
 
 using System;
 using System.Threading;
-using System.Threading.Channels;
 using ParallelVm.Engine;
 using ParallelVm.Scheduler;
 
@@ -38,12 +37,13 @@ internal static class CostProbe
     public static long CompleteNs(in BatchAccesses accesses)
     {
         ConflictGraph graph = new(ParallelEngine.ChainGasMax);
+        ReadyShelves shelves = new();
         long[] tries = new long[9];
         for (int i = 0; i < tries.Length; i++)
         {
             graph.Build(in accesses);
-            DrainSink sink = new(new int[Math.Max(1, graph.ChainCount)]);
-            sink.TakeAll(graph.ReadyChains);
+            shelves.Begin(graph, 1);
+            DrainSink sink = new(shelves);
             long start = Time.GetTimestamp();
             while (sink.TryPop(out int chain))
             {
@@ -62,18 +62,6 @@ internal static class CostProbe
     public static SchedulingCosts Measure(long completeNs, int interferencePermille)
     {
         using WorkerPool pool = new(2);
-        Channel<long> queue = Channel.CreateUnbounded<long>();
-        long take = Typical(Tries, () =>
-        {
-            long start = Time.GetTimestamp();
-            for (long i = 0; i < 100; i++)
-            {
-                queue.Writer.TryWrite(i);
-                queue.Reader.TryRead(out _);
-            }
-
-            return ElapsedNs(start) / 200;
-        });
         long spin = Typical(9, () =>
         {
             long start = Time.GetTimestamp();
@@ -85,7 +73,7 @@ internal static class CostProbe
             return ElapsedNs(start);
         });
         return new SchedulingCosts(
-            take, completeNs, Arrival(pool, isParked: false), Arrival(pool, isParked: true), spin, Enter(pool), Line(pool), interferencePermille);
+            Exchange(pool), completeNs, Arrival(pool, isParked: false), Arrival(pool, isParked: true), spin, Enter(pool), Line(pool), interferencePermille);
     }
 
     internal static long ElapsedNs(long start) => (long)Time.GetElapsedTime(start).TotalNanoseconds;
@@ -125,12 +113,38 @@ internal static class CostProbe
         return together;
     }
 
-    // From writing into a channel until the other thread has it: spinning on it, or parked in it.
+    // A word that two threads exchange in turns, as a shelf is filled and emptied: half of a turn.
+    private static long Exchange(WorkerPool pool)
+    {
+        long shelf = 0;
+        long[] values = new long[9];
+        for (int i = 0; i < values.Length; i++)
+        {
+            long sum = 0;
+            TryTogether(pool, _ =>
+            {
+                long start = Time.GetTimestamp();
+                for (int turn = 0; turn < Operations; turn++)
+                {
+                    Interlocked.Exchange(ref shelf, turn);
+                }
+
+                Interlocked.Add(ref sum, ElapsedNs(start));
+            });
+            values[i] = sum / (2 * Operations);
+        }
+
+        Array.Sort(values);
+        return values[values.Length / 20];
+    }
+
+    // From ringing until the other thread goes on: spinning for it, or parked.
     private static long Arrival(WorkerPool pool, bool isParked)
     {
-        Channel<long> channel = Channel.CreateUnbounded<long>(new UnboundedChannelOptions { AllowSynchronousContinuations = true });
+        Bell bell = new();
         long[] values = new long[Tries];
         int arrived = 0;
+        long rung = 0;
         TryTogether(pool, worker =>
         {
             for (int i = 0; i < Tries; i++)
@@ -143,7 +157,8 @@ internal static class CostProbe
                         // the other thread is waiting again by now
                     }
 
-                    channel.Writer.TryWrite(Time.GetTimestamp());
+                    rung = Time.GetTimestamp();
+                    bell.Ring();
                     while (Volatile.Read(ref arrived) <= i)
                     {
                         // until it says that it has it
@@ -151,25 +166,14 @@ internal static class CostProbe
                 }
                 else
                 {
-                    long written = isParked ? channel.Reader.ReadAsync().AsTask().GetAwaiter().GetResult() : SpinFor(channel.Reader);
-                    values[i] = ElapsedNs(written);
+                    bell.Wait(spins: !isParked);
+                    values[i] = ElapsedNs(rung);
                     Volatile.Write(ref arrived, i + 1);
                 }
             }
         });
         Array.Sort(values);
         return isParked ? values[Tries / 20] : values[0];                   // a spinning thread is on a core or it is not: the fastest is one that was
-    }
-
-    private static long SpinFor(ChannelReader<long> reader)
-    {
-        long item;
-        while (!reader.TryRead(out item))
-        {
-            Thread.SpinWait(SpinLength);
-        }
-
-        return item;
     }
 
     // From Run until the helper is inside, when the pool has just been used, as it is by the stages before a batch's run.
@@ -227,23 +231,19 @@ internal static class CostProbe
         }
     }
 
-    private struct DrainSink(int[] places) : ICompletionSink
+    private readonly struct DrainSink(ReadyShelves shelves) : ICompletionSink
     {
-        private ReadyStack _stack = new(places);
-
-        public readonly void AdderGroupFinished(int key)
+        public void AdderGroupFinished(int key)
         {
             // nothing was added
         }
 
-        public void Ready(int chain) => _stack.Push(chain);
-
-        public void TakeAll(ReadOnlySpan<int> chains) => _stack.PushPiece(chains);
+        public void Ready(int chain) => shelves.Push(0, chain);
 
         public bool TryPop(out int chain)
         {
-            bool hasOne = _stack.Count > 0;
-            chain = hasOne ? _stack.Pop() : 0;
+            bool hasOne = shelves.CountOf(0) > 0 || shelves.TryTakeFromRow(0);
+            chain = hasOne ? shelves.Pop(0) : 0;
             return hasOne;
         }
     }

@@ -3,10 +3,10 @@
 // code that decides it in the engine.
 //
 //   the worker whose clock is lowest takes its next step; the step's price goes onto its clock
-//   a worker that waits has no clock; who publishes a piece wakes the one that has waited longest
+//   a worker that waits has no clock; who rings wakes the one that has waited longest
 //
 // Priced are: running a transaction (its measured time, longer by Interference, and a line for each key that another worker touched
-// last and one of the two wrote), completing a chain, taking and publishing a piece, entering the run, and waking: by
+// last and one of the two wrote), completing a chain, laying a piece out and taking one, ringing, entering the run, and waking: by
 // hand-off while the sleeper still spins, by the system later. All other steps are free.
 //
 // Deterministic: same batch, same constants, same figure.   Cost: a heap operation per step, a few steps per transaction.
@@ -21,9 +21,9 @@ using ParallelVm.Scheduler;
 namespace ParallelVm.Loadtest.Simulate;
 
 /// <summary>Measured constants, in nanoseconds.</summary>
-/// <param name="TakeNs">Taking a piece that lies in the queue, or putting one there.</param>
+/// <param name="TakeNs">Laying a piece out, taking one, or ringing.</param>
 /// <param name="CompleteNs">Completing a chain, and taking the next of one's own.</param>
-/// <param name="HandOffNs">From giving a piece to somebody who spins until that one has it.</param>
+/// <param name="HandOffNs">From ringing for somebody who spins until that one goes on.</param>
 /// <param name="WakeNs">The same for somebody who is parked.</param>
 /// <param name="SpinNs">How long one spins before parking.</param>
 /// <param name="EnterNs">From the start of a run until a helper is in it.</param>
@@ -107,11 +107,11 @@ internal sealed class VirtualRun
         {
             ParallelRun<Clockwork>.At.Run => _clockwork.LastNs,
             ParallelRun<Clockwork>.At.Complete => _costs.CompleteNs,
-            ParallelRun<Clockwork>.At.Take or ParallelRun<Clockwork>.At.Publish => _costs.TakeNs,
+            ParallelRun<Clockwork>.At.LayOut or ParallelRun<Clockwork>.At.Steal or ParallelRun<Clockwork>.At.TakeRow or ParallelRun<Clockwork>.At.Ring => _costs.TakeNs,
             _ => 0,
         };
         _awake.Enqueue(worker, (now, worker));
-        if (step == ParallelRun<Clockwork>.At.Publish && _asleep.TryDequeue(out (int Worker, long Since) sleeper))
+        if (step == ParallelRun<Clockwork>.At.Ring && _asleep.TryDequeue(out (int Worker, long Since) sleeper))
         {
             long arrival = now + (now - sleeper.Since < _costs.SpinNs ? _costs.HandOffNs : _costs.WakeNs);
             _awake.Enqueue(sleeper.Worker, (arrival, sleeper.Worker));

@@ -213,7 +213,15 @@ public sealed class ConflictGraphTests
 
         ConflictGraph graph = new(5_000);
         graph.Build(shape.View());
-        Assert.Equal(64, graph.TransactionsOf(graph.ReadyChains[0])[0]);
+        ReadyShelves shelves = new();
+        shelves.Begin(graph, 1);
+        Assert.Equal(ReadyShelves.Urgencies - 1, shelves.UrgencyInRow());   // 64,000 is in the upper half of the span's power of two
+        Assert.True(shelves.TryTakeFromRow(0));
+        int first = shelves.Pop(0);
+        Assert.Equal(64, graph.TransactionsOf(first)[0]);
+
+        int last = graph.ChainOf(graph.TxCount - 1);                        // the end of the tail is hardly urgent any more
+        Assert.True(graph.UrgencyOf(last) < graph.UrgencyOf(first));
     }
 
     [Fact]

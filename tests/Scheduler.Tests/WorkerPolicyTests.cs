@@ -1,9 +1,6 @@
-// The policy's promises, and the stack against a plain list.
+// The policy's promises.
 
-using System;
-using System.Collections.Generic;
-using System.Linq;
-using ParallelVm.Primitives;
+using ParallelVm.AccessLists;
 
 namespace ParallelVm.Scheduler.Tests;
 
@@ -21,48 +18,63 @@ public sealed class WorkerPolicyTests
         Assert.Equal(expected, WorkerPolicy.WorkersFor(work, span, workers));
 
     [Fact]
-    public void Pieces_are_never_empty_and_a_worker_never_gives_all_away()
+    public void Pieces_are_never_empty_and_end_as_single_chains()
     {
-        for (int ready = 0; ready < 5_000; ready += 7)
+        for (int workers = 2; workers <= 64; workers *= 2)
         {
-            for (int workers = 2; workers <= 64; workers *= 2)
+            for (int left = 0; left < 5_000; left += 7)
             {
-                Assert.InRange(WorkerPolicy.PieceLength(ready, workers), 1, 16);
+                Assert.InRange(WorkerPolicy.PieceLength(left, workers), 1, WorkerPolicy.PieceMax);
             }
 
-            Assert.True(ready == 0 || WorkerPolicy.ShareCount(ready) < ready);
+            Assert.Equal(1, WorkerPolicy.PieceLength(8, workers));
         }
     }
 
-    [Theory, InlineData(1), InlineData(2)]
-    public void A_stack_gives_the_newest_to_its_owner_and_the_oldest_to_others(int seed)
-    {
-        SeededRandom random = new((ulong)seed);
-        List<int> twin = [];
-        ReadyStack stack = new(new int[20]);
-        for (int round = 0; round < 5_000; round++)
-        {
-            int room = 20 - twin.Count;
-            if (random.Chance(1, 2) && room > 0)
-            {
-                int[] piece = [.. Enumerable.Range(round * 32, 1 + random.Next(Math.Min(room, 5)))];
-                stack.PushPiece(piece);
-                twin.AddRange(piece.Reverse());
-            }
-            else if (random.Chance(1, 2) && twin.Count > 0)
-            {
-                Assert.True(stack.Pop() == twin[^1], $"seed {seed} round {round}");
-                twin.RemoveAt(twin.Count - 1);
-            }
-            else
-            {
-                int count = random.Next(twin.Count + 1);
-                Assert.True(stack.Oldest(count).SequenceEqual(twin.Take(count).ToArray()), $"seed {seed} round {round}");
-                stack.DropOldest(count);
-                twin.RemoveRange(0, count);
-            }
+    // The most urgent wins; of equal ones the nearest.
+    [Theory]
+    [InlineData(-1, -1, -1, WorkerChoice.Others)]
+    [InlineData(3, -1, -1, WorkerChoice.Hand)]
+    [InlineData(3, 3, 3, WorkerChoice.Hand)]
+    [InlineData(3, 4, 4, WorkerChoice.Shelf)]
+    [InlineData(3, 3, 4, WorkerChoice.Row)]
+    [InlineData(-1, 3, 3, WorkerChoice.Shelf)]
+    [InlineData(-1, 3, 4, WorkerChoice.Row)]
+    [InlineData(-1, -1, 0, WorkerChoice.Row)]
+    public void The_most_urgent_comes_first(int hand, int shelf, int row, WorkerChoice expected) =>
+        Assert.Equal(expected, WorkerPolicy.Choose(hand, shelf, row));
 
-            Assert.Equal(twin.Count, stack.Count);
+    [Theory]
+    [InlineData(0, 5, false)]
+    [InlineData(1, 0, false)]                   // the last one is not carried out and back again
+    [InlineData(1, 1, true)]
+    [InlineData(2, 0, true)]
+    public void Who_has_more_than_it_can_run_lays_some_out(int inHand, int hungry, bool expected) =>
+        Assert.Equal(expected, WorkerPolicy.LaysOut(inHand, hungry));
+
+    // Four independent transactions, each a chain as the cut is 1; levels 1, 2, 4 and 8.
+    [Fact]
+    public void A_thief_goes_to_the_most_urgent_of_its_neighbours_and_past_eight_only_for_anything_at_all()
+    {
+        ConflictGraph graph = new(1);
+        graph.Build(new BatchShape().Add(1, (0, AccessMode.Write)).Add(2, (1, AccessMode.Write)).Add(4, (2, AccessMode.Write)).Add(8, (3, AccessMode.Write)).View());
+        ReadyShelves shelves = new();
+        shelves.Begin(graph, 32);
+        Assert.Equal(-1, WorkerPolicy.ChooseNeighbour(shelves, 3, 32));
+        LayOut(20, 3);
+        Assert.Equal(20, WorkerPolicy.ChooseNeighbour(shelves, 3, 32));
+        LayOut(5, 0);
+        LayOut(9, 1);
+        Assert.Equal(9, WorkerPolicy.ChooseNeighbour(shelves, 3, 32));
+        LayOut(1, 2);
+        Assert.Equal(1, WorkerPolicy.ChooseNeighbour(shelves, 30, 32));         // around the end
+        Assert.True(shelves.TryTake(3, 9) && !shelves.TryTake(3, 9));
+        Assert.Equal(5, WorkerPolicy.ChooseNeighbour(shelves, 3, 32));
+
+        void LayOut(int worker, int chain)
+        {
+            shelves.Push(worker, chain);
+            shelves.LayOut(worker);
         }
     }
 }

@@ -107,6 +107,9 @@ public enum RefusalCode : ushort
     /// <summary>More slots than a slot table may hold.</summary>
     SlotTableTooLong = 318,
 
+    /// <summary>A node under attack did not look at it, because too much before it in its batch was bad. It may be sent again.</summary>
+    NotLookedAt = 319,
+
     // 4xx: blocks (Chain)
 
     /// <summary>The parent is not the last accepted block and not processing.</summary>

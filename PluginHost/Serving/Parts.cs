@@ -14,6 +14,6 @@ internal static class Parts
     {
         Version = PluginFacts.VersionLine(protocol),
         Peers = NodePeers.Attach,
-        Api = static open => new ApiHost(open.Chain, open.Time, open.OnSubmitted),
+        Api = static open => new ApiHost(open.Chain, open.Time, open.OnSubmitted, door: open.FromClients),
     };
 }

@@ -4,6 +4,7 @@ using System;
 using System.Collections.Generic;
 using System.Threading;
 using ParallelVm.Chain;
+using ParallelVm.Rpcchainvm.Vm;
 
 namespace ParallelVm.Rpcchainvm.Api;
 
@@ -12,6 +13,9 @@ internal sealed record ApiContext
 {
     /// <summary>The chain.</summary>
     public required ChainService Chain { get; init; }
+
+    /// <summary>The door of what is submitted.</summary>
+    public required Admission Door { get; init; }
 
     /// <summary>Runs what is only tried.</summary>
     public required Simulator Simulator { get; init; }

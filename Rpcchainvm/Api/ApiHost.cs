@@ -37,7 +37,7 @@ internal sealed record ApiLimits
 }
 
 /// <summary>Serves the API.</summary>
-internal sealed class ApiHost : IApiHandler
+internal sealed class ApiHost : IApiHandler, IMeasured
 {
     private readonly ApiLimits _limits;
     private readonly ApiContext _api;
@@ -51,13 +51,16 @@ internal sealed class ApiHost : IApiHandler
     /// <summary>An API of a chain.</summary>
     /// <param name="time">The clock of clients.</param>
     /// <param name="submitted">Told of transactions that have just entered the mempool.</param>
-    public ApiHost(ChainService chain, TimeProvider time, Action<IReadOnlyList<ReadOnlyMemory<byte>>>? submitted = null, ApiLimits? limits = null)
+    /// <param name="door">Of what is submitted; null: one of its own.</param>
+    public ApiHost(
+        ChainService chain, TimeProvider time, Action<IReadOnlyList<ReadOnlyMemory<byte>>>? submitted = null, ApiLimits? limits = null, Admission? door = null)
     {
         _limits = limits ?? new ApiLimits();
         Simulator simulator = new(chain, time);
         _api = new ApiContext
         {
             Chain = chain,
+            Door = door ?? new Admission(chain, time),
             Simulator = simulator,
             Discovery = new KeyDiscovery(chain, simulator),
             Time = time,
@@ -82,6 +85,15 @@ internal sealed class ApiHost : IApiHandler
 
     /// <summary>WebSockets that are open.</summary>
     public int Sockets => Volatile.Read(ref _sockets);
+
+    /// <inheritdoc/>
+    public void AddTo(MetricSet metrics)
+    {
+        _server.Meter.AddTo(metrics);
+        metrics.Counter("vm_api_turned_away_total", "HTTP requests and WebSockets that were turned away because there were too many.", () => TurnedAway);
+        metrics.Gauge("vm_api_sockets", "WebSockets that are open.", () => Sockets);
+        metrics.Gauge("vm_api_requests_inside", "HTTP requests that are being answered.", () => Volatile.Read(ref _requests));
+    }
 
     /// <summary>Closes the WebSockets; what is being answered may still end.</summary>
     public void Dispose()

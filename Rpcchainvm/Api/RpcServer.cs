@@ -16,6 +16,7 @@
 using System;
 using System.Buffers;
 using System.Collections.Generic;
+using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using System.Threading;
@@ -66,6 +67,9 @@ internal sealed class RpcServer : IDisposable
 
     /// <summary>Those of them that ended with an error.</summary>
     public long Errors => Interlocked.Read(ref _errors);
+
+    /// <summary>Its calls.</summary>
+    public ApiMeter Meter { get; } = new();
 
     /// <summary>Answers a body.</summary>
     /// <param name="answer">Takes the answer.</param>
@@ -134,6 +138,7 @@ internal sealed class RpcServer : IDisposable
     private bool HandleOne(JsonElement element, Utf8JsonWriter json, CancellationToken cancel)
     {
         Interlocked.Increment(ref _requests);
+        long start = Stopwatch.GetTimestamp();
         Request request = Request.Of(element);
         RpcError error = request.Error;
         RpcMethod? method = null;
@@ -157,6 +162,8 @@ internal sealed class RpcServer : IDisposable
         {
             Interlocked.Increment(ref _errors);
         }
+
+        Meter.Add(method?.Name, error.Code, Stopwatch.GetElapsedTime(start));
 
         if (request.IsNotification)
         {

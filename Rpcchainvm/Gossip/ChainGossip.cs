@@ -17,12 +17,13 @@ using System.Collections.Generic;
 using ParallelVm.Chain;
 using ParallelVm.Primitives;
 using ParallelVm.Primitives.State;
+using ParallelVm.Rpcchainvm.Vm;
 using ParallelVm.Rpcchainvm.Warp;
 
 namespace ParallelVm.Rpcchainvm.Gossip;
 
 /// <summary>A chain's mempool and outbox for peers.</summary>
-internal sealed class ChainGossip(ChainService chain) : IGossipSet, IWarpOutbox
+internal sealed class ChainGossip(ChainService chain, Admission door) : IGossipSet, IWarpOutbox
 {
     /// <summary>What the record of an emitted message begins with.</summary>
     public static ReadOnlySpan<byte> OutboxTag => "ParallelVm/warp:"u8;
@@ -63,7 +64,7 @@ internal sealed class ChainGossip(ChainService chain) : IGossipSet, IWarpOutbox
             copies[i] = elements[i].Length > Transaction.MaxBytes ? default : elements[i].ToArray();
         }
 
-        return chain.SubmitBatch(copies, ids);
+        return door.Submit(copies, ids);
     }
 
     /// <inheritdoc/>

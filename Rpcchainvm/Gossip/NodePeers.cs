@@ -26,7 +26,7 @@ internal sealed class NodePeers(NodeLinks links, Bytes32 subnetId) : IPeerSender
     public static IAppHandler Attach(OpenChain open, NodeLinks links)
     {
         NodePeers node = new(links, open.Context.SubnetId);
-        ChainGossip gossip = new(open.Chain);
+        ChainGossip gossip = new(open.Chain, open.FromPeers);
         PeerNetwork network = new(new PeerNetworkOptions
         {
             Self = open.Context.NodeId,

@@ -19,8 +19,20 @@ internal enum PeerEvent
     /// <summary>A message of gossip.</summary>
     Gossips,
 
-    /// <summary>Gossip that was dropped unread: too much at once, of one peer or of all, or before normal operation.</summary>
+    /// <summary>Gossip that was dropped unread, for one of the causes that follow.</summary>
     GossipDropped,
+
+    /// <summary>Dropped: before normal operation, or of no node.</summary>
+    DroppedEarly,
+
+    /// <summary>Dropped: too many messages were being worked on.</summary>
+    DroppedCrowded,
+
+    /// <summary>Dropped: too much of what the peer sent was refused.</summary>
+    DroppedMuted,
+
+    /// <summary>Dropped: too many bytes or transactions of one peer in a second, or none at all.</summary>
+    DroppedFast,
 
     /// <summary>Bytes that are no message.</summary>
     Malformed,
@@ -60,6 +72,13 @@ internal sealed class PeerCounters
 
     /// <summary>How often something happened.</summary>
     public long this[PeerEvent what] => Interlocked.Read(ref _counts[(int)what]);
+
+    /// <summary>A message of gossip was dropped.</summary>
+    public void Drop(PeerEvent cause)
+    {
+        Count(PeerEvent.GossipDropped);
+        Count(cause);
+    }
 
     /// <summary>It happened.</summary>
     public void Count(PeerEvent what, long times = 1) => Interlocked.Add(ref _counts[(int)what], times);

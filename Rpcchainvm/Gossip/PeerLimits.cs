@@ -61,8 +61,14 @@ internal sealed record PeerLimits
     /// <summary>Transactions that a peer may send in a second.</summary>
     public int GossipItemsPerSecond { get; init; } = 32_768;
 
-    /// <summary>Transactions of a peer that were refused, though not as known already, in ten seconds; then its gossip is dropped.</summary>
-    public int RefusedPerTenSeconds { get; init; } = 1_024;
+    /// <summary>Transactions of a peer that were refused in a minute; then its gossip is dropped.</summary>
+    public int RefusedPerMinute { get; init; } = 8_192;
+
+    /// <summary>So many refused ones weigh as much as one that no honest node passes on: forged, or no transaction.</summary>
+    public int RefusedPerOffence { get; init; } = 128;
+
+    /// <summary>So many that are known already weigh as much as one refused one.</summary>
+    public int DuplicatesPerRefused { get; init; } = 8;
 
     /// <summary>Signatures that a peer may ask for in ten seconds.</summary>
     public int SignaturesPerTenSeconds { get; init; } = 128;

@@ -61,7 +61,7 @@ internal sealed record PeerNetworkOptions
 }
 
 /// <summary>The peers' side of the plugin.</summary>
-internal sealed class PeerNetwork : IAppHandler
+internal sealed class PeerNetwork : IAppHandler, IMeasured
 {
     private readonly PeerNetworkOptions _options;
     private readonly PeerLimits _limits;
@@ -103,6 +103,9 @@ internal sealed class PeerNetwork : IAppHandler
         _gossip.Known.Add(id);
         _gossip.Queue.Add(new GossipItem(id, bytes));
     }
+
+    /// <inheritdoc/>
+    public void AddTo(MetricSet metrics) => PeerMetrics.Add(metrics, Counters, () => ConnectedPeers);
 
     /// <inheritdoc/>
     public void Connected(ReadOnlyMemory<byte> nodeId, PeerVersion version)
@@ -180,9 +183,15 @@ internal sealed class PeerNetwork : IAppHandler
     public async ValueTask AppGossipAsync(ReadOnlyMemory<byte> nodeId, ReadOnlyMemory<byte> message, CancellationToken cancelled)
     {
         Counters.Count(PeerEvent.Gossips);
-        if (!NodeId.TryFrom(nodeId.Span, out NodeId from) || !_isNormalOp || !TryEnter())
+        if (!NodeId.TryFrom(nodeId.Span, out NodeId from) || !_isNormalOp)
         {
-            Counters.Count(PeerEvent.GossipDropped);
+            Counters.Drop(PeerEvent.DroppedEarly);
+            return;
+        }
+
+        if (!TryEnter())
+        {
+            Counters.Drop(PeerEvent.DroppedCrowded);
             return;
         }
 

@@ -7,8 +7,10 @@
 //
 // What comes from peers is not pushed on: whoever has it first pushes it, and pulls spread the rest.
 //
-// What a peer can cost: its gossip is dropped when it sends more bytes or transactions in a second, or more that are refused in ten,
-// than PeerLimits says; a message of too many elements, or one that is no message, is dropped and counts as refused.
+// What a peer can cost: its gossip is dropped unread when it sends more bytes or transactions in a second, or more that are refused in a
+// minute, than PeerLimits says. Forged and malformed ones weigh more, because no honest node passes them on, and those that are known
+// already less; a message of too many elements, or one that is no message, is dropped and counts as an offence. What many peers can
+// cost together is the door's matter (Admission).
 //
 // Threading: any.   Cost of a pull: a copy of the waiting ids, at most four a second, and a SHA-256 per id.
 // Source: the fact sheet's section 11; AvalancheGo's network/p2p/gossip.
@@ -19,6 +21,7 @@ using System.Threading;
 using System.Threading.Tasks;
 using ParallelVm.Primitives;
 using ParallelVm.Rpcchainvm.Ids;
+using ParallelVm.Rpcchainvm.Vm;
 
 namespace ParallelVm.Rpcchainvm.Gossip;
 
@@ -51,7 +54,7 @@ internal sealed class TxGossip : IPeerProtocol
         _pulls = new SlidingWindow(time, limits.ThrottlePeriod, limits.MaxPeers);
         _bytes = new SlidingWindow(time, TimeSpan.FromSeconds(1), limits.MaxPeers);
         _items = new SlidingWindow(time, TimeSpan.FromSeconds(1), limits.MaxPeers);
-        _refused = new SlidingWindow(time, TimeSpan.FromSeconds(10), limits.MaxPeers);
+        _refused = new SlidingWindow(time, TimeSpan.FromMinutes(1), limits.MaxPeers);
         Known = new KnownFilter(set, limits, random);
         Queue = new PushQueue(set, time, limits);
     }
@@ -76,29 +79,35 @@ internal sealed class TxGossip : IPeerProtocol
     public void Take(NodeId from, ReadOnlyMemory<byte> body)
     {
         List<ReadOnlyMemory<byte>> elements = [];
-        if (!_refused.IsBelow(from, _limits.RefusedPerTenSeconds) || !_bytes.TryTake(from, body.Length, _limits.GossipBytesPerSecond))
+        if (!_refused.IsBelow(from, _limits.RefusedPerMinute))
         {
-            _counters.Count(PeerEvent.GossipDropped);
+            _counters.Drop(PeerEvent.DroppedMuted);
+            return;
+        }
+
+        if (!_bytes.TryTake(from, body.Length, _limits.GossipBytesPerSecond))
+        {
+            _counters.Drop(PeerEvent.DroppedFast);
             return;
         }
 
         if (!SdkMessages.TryReadElements(body, elements, out _))
         {
             _counters.Count(PeerEvent.Malformed);
-            _refused.TryTake(from, 1 + elements.Count, _limits.RefusedPerTenSeconds);
+            _refused.TryTake(from, _limits.RefusedPerOffence + elements.Count, double.PositiveInfinity);
             return;
         }
 
         if (elements.Count == 0 || !_items.TryTake(from, elements.Count, _limits.GossipItemsPerSecond))
         {
-            _counters.Count(PeerEvent.GossipDropped);
+            _counters.Drop(PeerEvent.DroppedFast);
             return;
         }
 
         TxId[] ids = new TxId[elements.Count];
         IReadOnlyList<Refusal> answers = _set.Add(elements, ids);
         int added = 0;
-        int refused = 0;
+        double refused = 0;
         for (int i = 0; i < ids.Length; i++)
         {
             if (!answers[i].IsRefused)
@@ -106,9 +115,9 @@ internal sealed class TxGossip : IPeerProtocol
                 Known.Add(ids[i]);
                 added++;
             }
-            else if (answers[i].Code != RefusalCode.DuplicateTransaction)
+            else
             {
-                refused++;
+                refused += WeightOf(answers[i].Code);
             }
         }
 
@@ -116,9 +125,17 @@ internal sealed class TxGossip : IPeerProtocol
         _counters.Count(PeerEvent.ItemsAdded, added);
         if (refused > 0)
         {
-            _refused.TryTake(from, refused, double.PositiveInfinity);
+            _refused.TryTake(from, (long)Math.Ceiling(refused), double.PositiveInfinity);
         }
     }
+
+    // What everyone else has refused before it could be passed on is no accident; what is known already mostly is one.
+    private double WeightOf(RefusalCode code) => code switch
+    {
+        RefusalCode.NotLookedAt => 0,
+        RefusalCode.DuplicateTransaction => 1.0 / _limits.DuplicatesPerRefused,
+        _ => Admission.IsOffence(code) ? _limits.RefusedPerOffence : 1,
+    };
 
     private PeerAnswer Answer(NodeId from, ReadOnlyMemory<byte> body)
     {

@@ -56,6 +56,13 @@ internal sealed class TimeMetric
     }
 }
 
+/// <summary>Somebody who counts.</summary>
+internal interface IMeasured
+{
+    /// <summary>Adds its families; called once.</summary>
+    void AddTo(MetricSet metrics);
+}
+
 /// <summary>Families of metrics.</summary>
 internal sealed class MetricSet
 {

@@ -65,6 +65,12 @@ internal sealed class OpenChain : IDisposable
     /// <summary>The chain.</summary>
     public ChainService Chain { get; private set; } = null!;
 
+    /// <summary>The door of what peers pass on.</summary>
+    public Admission FromPeers { get; private set; } = null!;
+
+    /// <summary>The door of what clients submit here.</summary>
+    public Admission FromClients { get; private set; } = null!;
+
     /// <summary>Its store: only what says so may be called beside the chain.</summary>
     public StateStore Store { get; }
 
@@ -159,6 +165,8 @@ internal sealed class OpenChain : IDisposable
             }
 
             Chain = chain;
+            FromPeers = new Admission(chain, Time);
+            FromClients = new Admission(chain, Time);
         }
         catch (StateStoreException e) when (e.Refusal.Code == RefusalCode.StoreHistoryTooShort)
         {

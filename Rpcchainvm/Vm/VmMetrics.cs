@@ -91,6 +91,8 @@ internal sealed class VmMetrics
         _set.Gauge("vm_last_accepted_timestamp_seconds", "Time of the newest accepted block.", () => Volatile.Read(ref _last)!.Header.TimestampMs / 1000.0);
         _set.Gauge("vm_blocks_processing", "Blocks that are verified and undecided.", () => chain.ProcessingCount);
         _set.Gauge("vm_mempool_transactions", "Transactions that wait.", () => chain.MempoolCount);
+        _set.Counters("vm_transactions_admitted_total", "Transactions that were taken into the mempool, by door.", () => Admitted(open));
+        _set.Counters("vm_transactions_refused_total", "Transactions that were not, by door and cause.", () => RefusedTransactions(open));
         _set.Counter("vm_signatures_checked_total", "Signatures that were checked.", () => chain.SignaturesChecked);
         _set.Counters("vm_stage_seconds_total", "Where the chain's time went.", () => StageTimes(chain.Clock));
         _set.Gauge("vm_batch_workers", "Workers of the newest batch.", () => chain.LastTrace.Workers);
@@ -116,6 +118,27 @@ internal sealed class VmMetrics
         foreach (Stage stage in Enum.GetValues<Stage>())
         {
             yield return ([Label("stage", stage.ToString())], Seconds(clock[stage]));
+        }
+    }
+
+    private static (string Name, Admission Door)[] Doors(OpenChain open) => [("peers", open.FromPeers), ("clients", open.FromClients)];
+
+    private static IEnumerable<(LabelPair[] Labels, double Value)> Admitted(OpenChain open)
+    {
+        foreach ((string name, Admission door) in Doors(open))
+        {
+            yield return ([Label("door", name)], door.Admitted);
+        }
+    }
+
+    private static IEnumerable<(LabelPair[] Labels, double Value)> RefusedTransactions(OpenChain open)
+    {
+        foreach ((string name, Admission door) in Doors(open))
+        {
+            foreach ((Primitives.RefusalCode code, long count) in door.Refused)
+            {
+                yield return ([Label("door", name), Label("cause", code.ToString())], count);
+            }
         }
     }
 

@@ -132,6 +132,8 @@ internal sealed partial class VmService : IAsyncDisposable
             _peers = _options.Peers?.Invoke(open, links) ?? _peers;
             _api = _options.Api?.Invoke(open);
             Metrics.Watch(open);
+            (_peers as IMeasured)?.AddTo(Metrics.Set);
+            (_api as IMeasured)?.AddTo(Metrics.Set);
             Volatile.Write(ref _open, open);
 
             Block last = open.Chain.LastAccepted;
@@ -224,7 +226,7 @@ internal sealed partial class VmService : IAsyncDisposable
         CreateHandlersResponse response = new();
         foreach (ApiRoute route in _api?.Routes ?? [])
         {
-            RpcServer server = await RpcServer.StartAsync([HttpBridge.ToRpc(route.Handle)], OnFailure).ConfigureAwait(false);
+            RpcServer server = await RpcServer.StartAsync([HttpBridge.ToRpc(route.Handle)], OnFailure, Metrics.Observe).ConfigureAwait(false);
             _apiServers.Add(server);
             response.Handlers.Add(new Handler { Prefix = route.Prefix, ServerAddr = server.Address });
         }

@@ -322,13 +322,14 @@ internal sealed partial class CommandLine
 
     private Command DefineFlood()
     {
-        Command command = new("flood", "Floods a plugin with ten times what it includes; memory must stay flat and blocks below twice their time.");
-        Option<string?> seconds = Text("--seconds", "Length, half of it flooded (60).");
+        Command command = new("flood", "Floods a plugin with ten times what it includes, by gossip and by the API; memory must stay flat and blocks below twice their time.");
+        Option<string?> seconds = Text("--seconds", "Length of the flood; before it half as long without one (60).");
         Option<string?> seed = Text("--seed", "Seed of the load and the flood (1).");
         Option<string?> txs = Text("--txs", "Transactions offered per block (500).");
         Option<string?> workers = Text("--workers", "Worker interpreters, 1 to 64 (one per core).");
         Option<string?> pluginPath = Text("--plugin-path", "Plugin to start (the one that was built with this program).");
-        AddAll(command, seconds, seed, txs, workers, pluginPath);
+        Option<string?> json = Text("--json", "File to write the report to.");
+        AddAll(command, seconds, seed, txs, workers, pluginPath, json);
         command.SetAction(parsed =>
         {
             Refusal refusal = Refusal.None;
@@ -336,9 +337,12 @@ internal sealed partial class CommandLine
                 && OptionValues.TryInteger("--seed", parsed.GetValue(seed), 0, ulong.MaxValue, 1, out ulong seedValue, ref refusal)
                 && OptionValues.TryInteger("--txs", parsed.GetValue(txs), 1, 100_000, 500, out ulong txCount, ref refusal)
                 && TryWorkers(parsed.GetValue(workers), out int workerCount, ref refusal)
+                && TryTarget(parsed.GetValue(json), ref refusal)
                 ? FloodJob.Run(
-                    seedValue, TimeSpan.FromSeconds(secondCount), (int)txCount, workerCount,
-                    parsed.GetValue(pluginPath) ?? NodeHost.PluginProcess.BuiltPlugin, _terminal)
+                    new FloodOptions(
+                        seedValue, TimeSpan.FromSeconds(secondCount), (int)txCount, workerCount, parsed.GetValue(pluginPath) ?? NodeHost.PluginProcess.BuiltPlugin,
+                        parsed.GetValue(json)),
+                    _terminal)
                 : _terminal.Fail(refusal);
         });
         return command;

@@ -1,16 +1,21 @@
-// flood: what a chain in a plugin's process suffers while peers and clients send it ten times what it includes.
+// flood: what a chain in a plugin's process suffers while peers and clients send it ten times what it includes, each of them.
 //
-//   quiet    half of the time: blocks of the load                                      -> transactions a second, block time p99
-//   flooded  the other half: the same, beside ten times as many transactions from 64 peers that are noise or badly signed, odd
-//            requests, and junk for the HTTP API, two app messages at a time as the node delivers them
+//   quiet    half as long: blocks of the load                         -> transactions included a second; block time p99
+//   flooded  the same load, beside ten times the capacity as gossip of 64 peers, two messages at a time as the node delivers them, and ten
+//            times the capacity as calls of the HTTP API, four at a time; HostileLoad says of what
 //
-//   quiet blocks N p50Ms X p99Ms X tps X       flooded blocks N p50Ms X p99Ms X tps X flood TRANSACTIONS, X times what was included
-//   ratio p99 X rss growth X
+// The capacity is what is included a second, alone or now under the flood, whichever is more.
 //
-// The exit code is 3 when an app call fails, when memory grows, or when p99 is above twice the quiet one. The flood's own work is on the
-// same cores, so on two cores the ratio judges both.
+//   quiet blocks N p50Ms X p99Ms X included/s X       flooded blocks N p50Ms X p99Ms X included/s X
+//   gossip sent/s X ratio X forged N noise N ...      api sent/s X ratio X ...
+//   plugin muted N crowded N refused N BadSignature N ...
+//   law p99 X of 2 rss X of 1.25 sent X of 10
 //
-// Threading: driver on the caller's thread; flooders on the pool.
+// The law: no app call fails, the process ends in order, p99 is at most twice the quiet one, memory is flat (the last quarter's most over the
+// second's), and ten times was really sent both ways. Otherwise the exit code is 3. The flood is sent from the same machine, so on two
+// cores the law judges the sender's share of them too.
+//
+// Threading: driver on the caller's thread; senders on the pool, with a HostileLoad each.
 
 using System;
 using System.Collections.Generic;
@@ -26,30 +31,40 @@ using ParallelVm.Loadtest.Reports;
 using ParallelVm.Loadtest.Workloads;
 using ParallelVm.NodeHost;
 using ParallelVm.Primitives;
-using ParallelVm.Rpcchainvm.Gossip;
 using ParallelVm.Rpcchainvm.Protos.Http;
+using ParallelVm.Rpcchainvm.Protos.Prometheus;
 using ParallelVm.Rpcchainvm.Protos.Vm;
 using ParallelVm.Rpcchainvm.Transport;
 
 namespace ParallelVm.Loadtest.Drive;
 
+/// <summary>What flood is told.</summary>
+internal sealed record FloodOptions(ulong Seed, TimeSpan Length, int Txs, int Workers, string Plugin, string? Json);
+
 /// <summary>The command <c>flood</c>.</summary>
 internal static class FloodJob
 {
-    private const int Flooders = 2;
+    private const int GossipSenders = 2;
+    private const int ApiSenders = 4;
     private const int Peers = 64;
-    private const int ItemsPerMessage = 100;
     private const int Times = 10;
-    private const double P99RatioMax = 2;
-    private const double GrowthMax = 1.25;
+    private const double Slack = 1.05;
 
-    /// <summary>Loads a temporary chain, and floods it for the second half.</summary>
-    public static int Run(ulong seed, TimeSpan length, int txs, int workers, string plugin, Terminal terminal)
+    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(5);
+
+    private const double P99RatioMax = 2;
+    private const double RssRatioMax = 1.25;
+
+    private static readonly RpcMethod<HandleSimpleHTTPRequest, HandleSimpleHTTPResponse> Simple =
+        RpcMethod<HandleSimpleHTTPRequest, HandleSimpleHTTPResponse>.Of(HttpReflection.Descriptor.Services[0], "HandleSimple");
+
+    /// <summary>Loads a temporary chain, then floods it as well.</summary>
+    public static int Run(FloodOptions options, Terminal terminal)
     {
         string folder = Directory.CreateTempSubdirectory("parallelvm-flood-").FullName;
         try
         {
-            return RunAsync(seed, length, txs, workers, plugin, folder, terminal).GetAwaiter().GetResult();
+            return RunAsync(options, folder, terminal).GetAwaiter().GetResult();
         }
         catch (Exception e) when (e is HandshakeException or RpcException or TimeoutException)
         {
@@ -61,134 +76,138 @@ internal static class FloodJob
         }
     }
 
-    private static async Task<int> RunAsync(ulong seed, TimeSpan length, int txs, int workers, string plugin, string folder, Terminal terminal)
+    private static async Task<int> RunAsync(FloodOptions options, string folder, Terminal terminal)
     {
-        DexWorld world = new(seed);
-        byte[] config = System.Text.Encoding.ASCII.GetBytes($$"""{"workers":{{workers}}}""");
-        Cluster cluster = await Cluster.StartAsync(1, folder, plugin, GenesisJson.Write(world.Genesis), config, seed).ConfigureAwait(false);
+        DexWorld world = new(options.Seed);
+        byte[] config = System.Text.Encoding.ASCII.GetBytes($$"""{"workers":{{options.Workers}}}""");
+        Cluster cluster = await Cluster.StartAsync(1, folder, options.Plugin, GenesisJson.Write(world.Genesis), config, options.Seed).ConfigureAwait(false);
         await using (cluster.ConfigureAwait(false))
         {
             ChainHost host = cluster.Hosts[0];
-            WorkloadShape shape = new(seed, DexWorld.AccountCount, DexWorld.PoolCount, WorkloadMix.Default, 0);
+            WorkloadShape shape = new(options.Seed, DexWorld.AccountCount, DexWorld.PoolCount, WorkloadMix.Default, 0);
             using LoadGenerator generator = new(
-                new Workload(shape), new TransactionFactory(world, TimeProvider.System), new Height(1), uint.MaxValue, txs, threads: 1, aheadMax: 2);
-            for (int i = 0; i < 10; i++)
-            {
-                await StepAsync(cluster, generator).ConfigureAwait(false);             // compiled, filled
-            }
+                new Workload(shape), new TransactionFactory(world, TimeProvider.System), new Height(1), uint.MaxValue, options.Txs, threads: 1, aheadMax: 2);
+            Load load = new(cluster, generator);
+            await load.RunAsync(WarmUp).ConfigureAwait(false);                          // compiled, filled
+            (FloodPhase quiet, _) = await load.RunAsync(options.Length / 2).ConfigureAwait(false);
+            terminal.Output.WriteLine(Line("quiet", quiet));
+            terminal.Output.Flush();
 
-            Phase quiet = await LoadAsync(cluster, generator, length / 2).ConfigureAwait(false);
-            terminal.Output.WriteLine($"quiet {quiet}");
-
-            double messagesPerSecond = Times * quiet.TransactionsPerSecond / ItemsPerMessage;
             using CancellationTokenSource stop = new();
-            Task<long>[] flooders = new Task<long>[Flooders];
-            for (int i = 0; i < Flooders; i++)
+            List<Sender> senders = [];
+            for (int i = 0; i < GossipSenders + ApiSenders; i++)
             {
-                int index = i;
-                flooders[i] = Task.Run(() => FloodAsync(host, world, new SeededRandom(seed).Fork((ulong)index + 1), messagesPerSecond / Flooders, stop.Token));
+                bool isGossip = i < GossipSenders;
+                double share = Times * Slack / (isGossip ? GossipSenders : ApiSenders);
+                double Rate() => share * Math.Max(quiet.IncludedPerSecond, load.IncludedPerSecond);
+                senders.Add(new Sender(host, new HostileLoad(world, new SeededRandom(options.Seed).Fork((ulong)i + 1)), load, Rate, isGossip));
             }
 
-            Phase flooded = await LoadAsync(cluster, generator, length / 2).ConfigureAwait(false);
+            Task[] floods = [.. senders.ConvertAll(sender => Task.Run(() => sender.RunAsync(stop.Token)))];
+            (FloodPhase flooded, List<long> rss) = await load.RunAsync(options.Length).ConfigureAwait(false);
             await stop.CancelAsync().ConfigureAwait(false);
-            long sent = 0;
-            foreach (Task<long> flooder in flooders)
-            {
-                sent += await flooder.ConfigureAwait(false);
-            }
+            await Task.WhenAll(floods).ConfigureAwait(false);
 
-            terminal.Output.WriteLine(string.Create(
-                CultureInfo.InvariantCulture, $"flooded {flooded} flood {sent}, {sent / Math.Max(1, flooded.TransactionsPerSecond * length.TotalSeconds / 2):F1} times what was included"));
-            double ratio = flooded.P99Ms / Math.Max(quiet.P99Ms, 1e-3);
-            terminal.Output.WriteLine(string.Create(CultureInfo.InvariantCulture, $"ratio p99 {ratio:F2} rss growth {flooded.Growth:F3}"));
+            SortedDictionary<string, double> plugin = await CountersAsync(host).ConfigureAwait(false);
             bool stopped = await cluster.StopAsync().ConfigureAwait(false);
-            return stopped && cluster.Network.AppErrors.Count == 0 && ratio <= P99RatioMax && flooded.Growth <= GrowthMax
+            FloodWay gossip = WayOf(senders.FindAll(static sender => sender.IsGossip), flooded, quiet);
+            FloodWay api = WayOf(senders.FindAll(static sender => !sender.IsGossip), flooded, quiet);
+            double p99 = flooded.P99Ms / Math.Max(quiet.P99Ms, 1e-3);
+            double growth = GrowthOf(rss);
+            bool isGood = stopped && cluster.Network.AppErrors.Count == 0 && p99 <= P99RatioMax && growth <= RssRatioMax && Math.Min(gossip.Ratio, api.Ratio) >= Times;
+            FloodReport report = new(EnvironmentProbe.Read(), options.Seed, quiet, flooded, gossip, api, p99, growth, Max(rss, 0, rss.Count), plugin, isGood);
+            Print(report, terminal);
+            if (options.Json is not null)
+            {
+                ReportFile.Write(options.Json, ReportFile.ToJson(report));
+            }
+
+            return isGood
                 ? ExitCodes.Success
-                : terminal.Fail(new Refusal(RefusalCode.LocalFailure, "The flood was felt: an app call failed, memory grew, or blocks took more than twice as long."), ExitCodes.LocalFailure);
+                : terminal.Fail(
+                    new Refusal(RefusalCode.LocalFailure, "The flood was felt, or was none: an app call failed, memory grew, blocks took more than twice as long, or less than ten times was sent."),
+                    ExitCodes.LocalFailure);
         }
     }
 
-    private static async Task<Phase> LoadAsync(Cluster cluster, LoadGenerator generator, TimeSpan length)
+    private static void Print(FloodReport report, Terminal terminal)
     {
-        LatencyHistogram times = new();
-        List<long> rss = [];
-        long included = 0;
-        long start = Stopwatch.GetTimestamp();
-        using Process process = Process.GetProcessById(cluster.Hosts[0].Process.Id);
-        while (Stopwatch.GetElapsedTime(start) < length)
+        terminal.Output.WriteLine(Line("flooded", report.Flooded));
+        foreach ((string name, FloodWay way) in ((string, FloodWay)[])[("gossip", report.Gossip), ("api", report.Api)])
         {
-            (TimeSpan took, int count) = await StepAsync(cluster, generator).ConfigureAwait(false);
-            times.Record((long)(took.TotalMilliseconds * 1e6));
-            included += count;
-            process.Refresh();
-            rss.Add(process.WorkingSet64);
+            terminal.Output.WriteLine(string.Create(
+                CultureInfo.InvariantCulture,
+                $"{name} messages {way.Messages} transactions {way.Transactions} sent/s {way.SentPerSecond:F0} ratio {way.Ratio:F1} {string.Join(' ', Words(way.Kinds))}"));
         }
 
-        int quarter = Math.Max(1, rss.Count / 4);
-        double growth = rss.Count < 8 ? 1 : Max(rss, rss.Count - quarter, rss.Count) / (double)Max(rss, rss.Count - (2 * quarter), rss.Count - quarter);
-        return new Phase(times.Count, times.Quantile(5_000) / 1e6, times.Quantile(9_900) / 1e6, included / Stopwatch.GetElapsedTime(start).TotalSeconds, growth);
+        terminal.Output.WriteLine($"plugin {string.Join(' ', Words(report.Plugin))}");
+        terminal.Output.WriteLine(string.Create(
+            CultureInfo.InvariantCulture,
+            $"law p99 {report.P99Ratio:F2} of {P99RatioMax:F0} rss {report.RssRatio:F3} of {RssRatioMax} ({report.RssBytesMax >> 20} MiB) sent {Math.Min(report.Gossip.Ratio, report.Api.Ratio):F1} of {Times}"));
     }
 
-    private static async Task<(TimeSpan Took, int Included)> StepAsync(Cluster cluster, LoadGenerator generator)
-    {
-        SignedBatch batch = generator.Take();
-        long start = Stopwatch.GetTimestamp();
-        await Cluster.SubmitAsync(cluster.Proposer, batch.Transactions).ConfigureAwait(false);
-        HostBlock block = await cluster.StepAsync().ConfigureAwait(false);
-        TimeSpan took = Stopwatch.GetElapsedTime(start);
-        return (took, Block.TryDecode(block.Bytes.Span, out Block? decoded, out _) ? decoded.Transactions.Length : 0);
-    }
+    private static string Line(string name, FloodPhase phase) => string.Create(
+        CultureInfo.InvariantCulture, $"{name} seconds {phase.Seconds:F1} blocks {phase.Blocks} p50Ms {phase.P50Ms:F1} p99Ms {phase.P99Ms:F1} included/s {phase.IncludedPerSecond:F0}");
 
-    // Keeps to its rate; what it is behind with it does not catch up.
-    private static async Task<long> FloodAsync(ChainHost host, DexWorld world, SeededRandom random, double messagesPerSecond, CancellationToken stop)
+    private static IEnumerable<string> Words<T>(SortedDictionary<string, T> counts)
     {
-        TransactionFactory factory = new(world, TimeProvider.System);
-        Workload workload = new(new WorkloadShape(random.NextU64(), DexWorld.AccountCount, DexWorld.PoolCount, WorkloadMix.Default, 0));
-        List<byte[]> signed = [];
-        foreach (Intent intent in workload.At(new Height(1), ItemsPerMessage))
+        foreach ((string name, T count) in counts)
         {
-            signed.Add(factory.Sign(intent, new Height(1)).Bytes.ToArray());
+            yield return string.Create(CultureInfo.InvariantCulture, $"{name} {count}");
         }
+    }
 
-        using RpcChannel? api = host.Handlers.TryGetValue("/rpc", out string? address) ? new RpcChannel(address) : null;
-        RpcMethod<HandleSimpleHTTPRequest, HandleSimpleHTTPResponse> simple = RpcMethod<HandleSimpleHTTPRequest, HandleSimpleHTTPResponse>.Of(HttpReflection.Descriptor.Services[0], "HandleSimple");
-        long sent = 0;
-        while (!stop.IsCancellationRequested)
+    private static FloodWay WayOf(List<Sender> senders, FloodPhase flooded, FloodPhase quiet)
+    {
+        SortedDictionary<string, long> kinds = new(StringComparer.Ordinal);
+        long messages = 0;
+        long transactions = 0;
+        foreach (Sender sender in senders)
         {
-            long start = Stopwatch.GetTimestamp();
-            List<ReadOnlyMemory<byte>> items = [];
-            bool isNoise = random.Chance(1, 2);
-            for (int i = 0; i < ItemsPerMessage; i++)
+            messages += sender.Messages;
+            foreach ((HostileKind kind, long count) in sender.Hostile.Sent)
             {
-                byte[] item = (byte[])signed[i].Clone();
-                if (isNoise)
+                transactions += count;
+                string name = JsonNameOf(kind);
+                kinds[name] = kinds.GetValueOrDefault(name) + count;
+            }
+        }
+
+        double perSecond = transactions / flooded.Seconds;
+        return new FloodWay(messages, transactions, perSecond, perSecond / Math.Max(Math.Max(quiet.IncludedPerSecond, flooded.IncludedPerSecond), 1), kinds);
+    }
+
+    private static string JsonNameOf(HostileKind kind) => kind.ToString().ToLowerInvariant();
+
+    // What the plugin itself counted: dropped messages and refused transactions by cause.
+    private static async Task<SortedDictionary<string, double>> CountersAsync(ChainHost host)
+    {
+        SortedDictionary<string, double> counters = new(StringComparer.Ordinal);
+        GatherResponse gathered = await host.Vm.CallAsync<GatherResponse>("Gather").ConfigureAwait(false);
+        foreach (MetricFamily family in gathered.MetricFamilies)
+        {
+            if (family.Name is "vm_gossip_messages_dropped_total" or "vm_transactions_refused_total" or "vm_signatures_checked_total" or "vm_api_turned_away_total")
+            {
+                foreach (Metric metric in family.Metric)
                 {
-                    random.Fill(item);
+                    List<string> words = [];
+                    foreach (LabelPair label in metric.Label)
+                    {
+                        words.Add(label.Value);
+                    }
+
+                    counters[words.Count == 0 ? family.Name["vm_".Length..^"_total".Length] : string.Join('.', words)] = metric.Counter.Value;
                 }
-
-                item[^(1 + random.Next(64))] ^= (byte)(1 + random.Next(255));       // the last 64 bytes are a signature
-                items.Add(item);
-            }
-
-            ByteString peer = ByteString.CopyFrom(new NodeIdentity(2_000 + random.Next(Peers)).NodeId.ToArray());
-            ByteString push = ByteString.CopyFrom(SdkMessages.WithHandler(TxGossip.Handler, SdkMessages.WriteElements(items)));
-            await host.Vm.CallAsync("AppGossip", new AppGossipMsg { NodeId = peer, Msg = push }, CancellationToken.None).ConfigureAwait(false);
-            await host.Vm.CallAsync("AppRequest", new AppRequestMsg { NodeId = peer, RequestId = (uint)random.Next(int.MaxValue), Request = push }, CancellationToken.None).ConfigureAwait(false);
-            if (api is not null)
-            {
-                HandleSimpleHTTPRequest junk = new() { Method = "POST", Url = "/ext/bc/x/rpc", Body = ByteString.CopyFrom(items[0].Span) };
-                await api.CallAsync(simple, junk, cancelled: CancellationToken.None).ConfigureAwait(false);
-            }
-
-            sent += ItemsPerMessage;
-            TimeSpan rest = TimeSpan.FromSeconds(1 / messagesPerSecond) - Stopwatch.GetElapsedTime(start);
-            if (rest > TimeSpan.Zero)
-            {
-                await Task.Delay(rest, CancellationToken.None).ConfigureAwait(false);
             }
         }
 
-        return sent;
+        return counters;
+    }
+
+    private static double GrowthOf(List<long> rss)
+    {
+        int quarter = rss.Count / 4;
+        return quarter == 0 ? 1 : Max(rss, rss.Count - quarter, rss.Count) / (double)Max(rss, quarter, 2 * quarter);
     }
 
     private static long Max(List<long> values, int from, int to)
@@ -202,9 +221,104 @@ internal static class FloodJob
         return max;
     }
 
-    private sealed record Phase(long Blocks, double P50Ms, double P99Ms, double TransactionsPerSecond, double Growth)
+    /// <summary>The load that the chain includes.</summary>
+    private sealed class Load(Cluster cluster, LoadGenerator generator)
     {
-        public override string ToString() =>
-            string.Create(CultureInfo.InvariantCulture, $"blocks {Blocks} p50Ms {P50Ms:F1} p99Ms {P99Ms:F1} tps {TransactionsPerSecond:F0}");
+        private volatile IReadOnlyList<ReadOnlyMemory<byte>> _newest = [];
+
+        /// <summary>Of the phase that runs.</summary>
+        public double IncludedPerSecond { get; private set; }
+
+        /// <summary>What was submitted last.</summary>
+        public IReadOnlyList<ReadOnlyMemory<byte>> Newest => _newest;
+
+        public async Task<(FloodPhase Phase, List<long> Rss)> RunAsync(TimeSpan length)
+        {
+            LatencyHistogram times = new();
+            List<long> rss = [];
+            long included = 0;
+            long start = Stopwatch.GetTimestamp();
+            using Process process = Process.GetProcessById(cluster.Hosts[0].Process.Id);
+            while (Stopwatch.GetElapsedTime(start) < length)
+            {
+                (TimeSpan took, int count) = await StepAsync().ConfigureAwait(false);
+                times.Record((long)(took.TotalMilliseconds * 1e6));
+                included += count;
+                IncludedPerSecond = included / Stopwatch.GetElapsedTime(start).TotalSeconds;
+                process.Refresh();
+                rss.Add(process.WorkingSet64);
+            }
+
+            double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
+            return (new FloodPhase(seconds, times.Count, times.Quantile(5_000) / 1e6, times.Quantile(9_900) / 1e6, included / seconds), rss);
+        }
+
+        public async Task<(TimeSpan Took, int Included)> StepAsync()
+        {
+            SignedBatch batch = generator.Take();
+            long start = Stopwatch.GetTimestamp();
+            await Cluster.SubmitAsync(cluster.Proposer, batch.Transactions).ConfigureAwait(false);
+            HostBlock block = await cluster.StepAsync().ConfigureAwait(false);
+            TimeSpan took = Stopwatch.GetElapsedTime(start);
+            _newest = batch.Transactions;
+            return (took, Block.TryDecode(block.Bytes.Span, out Block? decoded, out _) ? decoded.Transactions.Length : 0);
+        }
+    }
+
+    /// <summary>Sends at a rate, one message at a time; what it is behind with it catches up, at most a second's worth.</summary>
+    private sealed class Sender(ChainHost host, HostileLoad hostile, Load load, Func<double> rate, bool isGossip)
+    {
+        private const int MessagesPerLesson = 50;
+
+        public HostileLoad Hostile => hostile;
+
+        public bool IsGossip => isGossip;
+
+        public long Messages { get; private set; }
+
+        public async Task RunAsync(CancellationToken stop)
+        {
+            using RpcChannel? api = isGossip ? null : new RpcChannel(host.Handlers["/rpc"]);
+            long start = Stopwatch.GetTimestamp();
+            double owed = 0;
+            double last = 0;
+            while (!stop.IsCancellationRequested)
+            {
+                double now = Stopwatch.GetElapsedTime(start).TotalSeconds;
+                double transactionsPerSecond = rate();
+                owed = Math.Min(owed + ((now - last) * transactionsPerSecond), transactionsPerSecond);
+                last = now;
+                if (owed <= 0)
+                {
+                    await Task.Delay(TimeSpan.FromSeconds(Math.Max(0.001, -owed / transactionsPerSecond)), CancellationToken.None).ConfigureAwait(false);
+                    continue;
+                }
+
+                if (Messages++ % MessagesPerLesson == 0 && load.Newest.Count > 0)
+                {
+                    hostile.Learn(load.Newest);
+                }
+
+                int items = api is null ? await GossipAsync().ConfigureAwait(false) : await CallAsync(api).ConfigureAwait(false);
+                owed -= items;
+            }
+        }
+
+        private async Task<int> GossipAsync()
+        {
+            ReadOnlyMemory<byte> message = hostile.NextGossip(out int items);
+            ByteString peer = ByteString.CopyFrom(new NodeIdentity(2_000 + (int)(Messages % Peers)).NodeId.ToArray());
+            await host.Vm.CallAsync("AppGossip", new AppGossipMsg { NodeId = peer, Msg = UnsafeByteOperations.UnsafeWrap(message) }, CancellationToken.None).ConfigureAwait(false);
+            return items;
+        }
+
+        // Whatever the answer is, and 503 too: only a plugin that does not answer fails the flood.
+        private async Task<int> CallAsync(RpcChannel api)
+        {
+            HandleSimpleHTTPRequest request = new() { Method = "POST", Url = "/ext/bc/x/rpc", Body = UnsafeByteOperations.UnsafeWrap(hostile.NextCall(out int items)) };
+            request.RequestHeaders.Add(new Element { Key = "Content-Type", Values = { "application/json" } });
+            await api.CallAsync(Simple, request, cancelled: CancellationToken.None).ConfigureAwait(false);
+            return items;
+        }
     }
 }

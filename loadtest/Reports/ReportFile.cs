@@ -20,6 +20,7 @@ namespace ParallelVm.Loadtest.Reports;
 [JsonSerializable(typeof(CalibrationReport))]
 [JsonSerializable(typeof(ConflictsReport))]
 [JsonSerializable(typeof(SimulateReport))]
+[JsonSerializable(typeof(FloodReport))]
 [JsonSerializable(typeof(double))]
 internal sealed partial class ReportJson : JsonSerializerContext;
 
@@ -58,6 +59,9 @@ internal static class ReportFile
 
     /// <inheritdoc cref="ToJson(Report)"/>
     public static string ToJson(SimulateReport report) => JsonSerializer.Serialize(report, ReportJson.Default.SimulateReport) + "\n";
+
+    /// <inheritdoc cref="ToJson(Report)"/>
+    public static string ToJson(FloodReport report) => JsonSerializer.Serialize(report, ReportJson.Default.FloodReport) + "\n";
 
     /// <summary>Replaces the file by <paramref name="json"/>.</summary>
     /// <exception cref="IOException">The folder or the disk refuses.</exception>

@@ -69,7 +69,7 @@ internal static class TransactionMethods
             return default;
         }
 
-        if (!Transaction.TryDecode(bytes, out Transaction? transaction, out Refusal refusal) || (refusal = api.Chain.Submit(bytes)).IsRefused)
+        if (!Transaction.TryDecode(bytes, out Transaction? transaction, out Refusal refusal) || (refusal = api.Door.Submit(bytes)).IsRefused)
         {
             return RpcError.Of(refusal);
         }
@@ -89,7 +89,7 @@ internal static class TransactionMethods
             return default;
         }
 
-        Refusal[] refusals = api.Chain.SubmitBatch(Array.ConvertAll(many, static bytes => new ReadOnlyMemory<byte>(bytes)));
+        Refusal[] refusals = api.Door.Submit(Array.ConvertAll(many, static bytes => new ReadOnlyMemory<byte>(bytes)), default);
         List<ReadOnlyMemory<byte>> taken = [];
         json.WriteStartArray();
         for (int i = 0; i < many.Length; i++)

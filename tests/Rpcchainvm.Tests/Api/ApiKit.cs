@@ -68,6 +68,7 @@ internal sealed class ApiKit : IDisposable
         _api = new ApiContext
         {
             Chain = Chain,
+            Door = new Admission(Chain, Clock),
             Simulator = Simulator,
             Discovery = new KeyDiscovery(Chain, Simulator),
             Time = Clock,

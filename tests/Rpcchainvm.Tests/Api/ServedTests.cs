@@ -14,6 +14,7 @@ using ParallelVm.Rpcchainvm.Api;
 
 namespace ParallelVm.Rpcchainvm.Tests.Api;
 
+[Collection(Alone.Name)]
 public sealed class ServedTests : IDisposable
 {
     private const string Info = """{"jsonrpc":"2.0","method":"chainInfo","id":1}""";

@@ -209,7 +209,7 @@ public sealed class PeerNetworkTests
     [Theory, InlineData(21ul), InlineData(22ul)]
     public async Task No_bytes_of_a_peer_make_anything_throw_or_stay_unanswered(ulong seed)
     {
-        Net net = new(3, seed, new PeerLimits { ThrottlePeriod = TimeSpan.FromSeconds(1), PullPeriod = TimeSpan.FromMicroseconds(1), RefusedPerTenSeconds = int.MaxValue });
+        Net net = new(3, seed, new PeerLimits { ThrottlePeriod = TimeSpan.FromSeconds(1), PullPeriod = TimeSpan.FromMicroseconds(1), RefusedPerMinute = int.MaxValue });
         PeerNetwork network = net.Nodes[0].Network;
         SeededRandom random = new(seed);
         byte[][] peers = [net.Nodes[1].Id.ToArray(), net.Nodes[2].Id.ToArray(), Net.IdOf(99).ToArray(), [], new byte[19]];
@@ -305,6 +305,41 @@ public sealed class PeerNetworkTests
         Assert.Equal(1_999, net.Nodes[0].Set.Count);
         await network.AppGossipAsync(net.Nodes[2].Id.ToArray(), good, default);
         Assert.Equal(2_000, net.Nodes[0].Set.Count);
+    }
+
+    // Who passes on what every node refuses does it on purpose; who repeats what is known does not.
+    [Fact]
+    public async Task A_forger_is_muted_for_a_minute_and_who_repeats_himself_is_not()
+    {
+        Net net = new(4, 33);
+        PeerNetwork network = net.Nodes[0].Network;
+        SeededRandom random = new(33);
+        byte[] forger = net.Nodes[1].Id.ToArray();
+        byte[] honest = net.Nodes[2].Id.ToArray();
+        List<ReadOnlyMemory<byte>> forged = [];
+        for (int i = 0; i < 64; i++)
+        {
+            byte[] one = MemorySet.Transaction(random);
+            one[0] = 0xBA;
+            forged.Add(one);
+        }
+
+        byte[] known = SdkMessages.WithHandler(0, SdkMessages.WriteElements([MemorySet.Transaction(random)]));
+        await network.AppGossipAsync(forger, SdkMessages.WithHandler(0, SdkMessages.WriteElements(forged)), default);
+        for (int i = 0; i < 2_000; i++)
+        {
+            await network.AppGossipAsync(honest, known, default);
+        }
+
+        Assert.Equal((1, 0), (net.Nodes[0].Set.Count, network.Counters[PeerEvent.GossipDropped]));
+        await network.AppGossipAsync(forger, SdkMessages.WithHandler(0, SdkMessages.WriteElements([MemorySet.Transaction(random)])), default);
+        Assert.Equal((1, 1), (net.Nodes[0].Set.Count, network.Counters[PeerEvent.DroppedMuted]));
+        await network.AppGossipAsync(honest, SdkMessages.WithHandler(0, SdkMessages.WriteElements([MemorySet.Transaction(random)])), default);
+        Assert.Equal(2, net.Nodes[0].Set.Count);
+
+        net.Time.Move(TimeSpan.FromMinutes(2));
+        await network.AppGossipAsync(forger, SdkMessages.WithHandler(0, SdkMessages.WriteElements([MemorySet.Transaction(random)])), default);
+        Assert.Equal(3, net.Nodes[0].Set.Count);
     }
 
     [Fact]

@@ -8,6 +8,8 @@ using System.Threading.Tasks;
 using Google.Protobuf;
 using Google.Protobuf.WellKnownTypes;
 using ParallelVm.Primitives;
+using ParallelVm.Rpcchainvm.Api;
+using ParallelVm.Rpcchainvm.Gossip;
 using ParallelVm.Rpcchainvm.Protos.Prometheus;
 using ParallelVm.Rpcchainvm.Protos.Vm;
 using ParallelVm.Rpcchainvm.Transport;
@@ -193,6 +195,16 @@ public sealed class VmLifeTests
         Assert.Equal(1, health.RootElement.GetProperty("height").GetInt32());
         Assert.Equal("NormalOp", health.RootElement.GetProperty("state").GetString());
         Assert.True(health.RootElement.GetProperty("disk").GetProperty("freeBytes").GetInt64() > 0);
+        Assert.Equal(0, health.RootElement.GetProperty("lagMs").GetInt64());
+        Assert.InRange(health.RootElement.GetProperty("ageMs").GetInt64(), -60_000, 60_000);
+        Assert.Equal(0, health.RootElement.GetProperty("admission").GetProperty("peers").GetProperty("refused").GetInt64());
+        JsonElement checkpoint = health.RootElement.GetProperty("checkpoint");
+        Assert.Equal(1, checkpoint.GetProperty("height").GetInt32() + checkpoint.GetProperty("blocksBehind").GetInt32());
+        Assert.True(checkpoint.GetProperty("ageMs").ValueKind is JsonValueKind.Null or JsonValueKind.Number);
+        kit.Submit();
+        await Task.Delay(20);
+        using JsonDocument busy = JsonDocument.Parse(Encoding.UTF8.GetString((await kit.AskAsync<HealthResponse>("Health")).Details.Span));
+        Assert.Equal(busy.RootElement.GetProperty("ageMs").GetInt64(), busy.RootElement.GetProperty("lagMs").GetInt64());
 
         GatherResponse gathered = await kit.AskAsync<GatherResponse>("Gather");
         string last = "";
@@ -216,6 +228,50 @@ public sealed class VmLifeTests
         Histogram accepts = Assert.Single(
             Assert.Single(gathered.MetricFamilies.Where("grpc_server_handling_seconds")).Metric, metric => metric.Label[0].Value == "/vm.VM/BlockAccept").Histogram;
         Assert.Equal(1UL, accepts.SampleCount);
+    }
+
+    // What peers and clients send is counted where it is dropped, refused or answered.
+    [Fact]
+    public async Task Gossip_and_the_api_are_among_the_metrics()
+    {
+        await using VmKit kit = await VmKit.OpenAsync(options => options with
+        {
+            Peers = NodePeers.Attach,
+            Api = static open => new ApiHost(open.Chain, open.Time, open.OnSubmitted, door: open.FromClients),
+        });
+        CreateHandlersResponse handlers = await kit.AskAsync<CreateHandlersResponse>("CreateHandlers");
+        using RpcChannel channel = new(handlers.Handlers[0].ServerAddr);
+        foreach (string call in (string[])["\"chainInfo\"", "\"noSuchMethod\"", "\"submit\",\"params\":[\"00\"]"])
+        {
+            Protos.Http.HandleSimpleHTTPRequest request = new() { Method = "POST", Url = "/x/rpc", Body = ByteString.CopyFromUtf8($$"""{"jsonrpc":"2.0","id":1,"method":{{call}}}""") };
+            request.RequestHeaders.Add(new Protos.Http.Element { Key = "Content-Type", Values = { "application/json" } });
+            await channel.CallAsync(RpcMethod<Protos.Http.HandleSimpleHTTPRequest, Protos.Http.HandleSimpleHTTPResponse>.Of(Protos.Http.HttpReflection.Descriptor.Services[0], "HandleSimple"), request);
+        }
+
+        ByteString push = ByteString.CopyFrom(SdkMessages.WithHandler(0, SdkMessages.WriteElements([new byte[] { 1, 2, 3 }])));
+        await kit.CallAsync<AppGossipMsg, Empty>("AppGossip", new AppGossipMsg { NodeId = ByteString.CopyFrom(VmKit.NodeId), Msg = push });
+        await kit.CallAsync<AppGossipMsg, Empty>("AppGossip", new AppGossipMsg { NodeId = ByteString.CopyFrom(VmKit.NodeId), Msg = push });
+
+        List<string> counted = [];
+        foreach (MetricFamily family in (await kit.AskAsync<GatherResponse>("Gather")).MetricFamilies)
+        {
+            foreach (Metric metric in family.Metric)
+            {
+                double value = metric.Histogram?.SampleCount ?? metric.Counter?.Value ?? metric.Gauge.Value;
+                if (value != 0 && (family.Name.StartsWith("vm_api", StringComparison.Ordinal) || family.Name.StartsWith("vm_gossip", StringComparison.Ordinal) || family.Name.StartsWith("vm_transactions_refused", StringComparison.Ordinal)))
+                {
+                    counted.Add($"{family.Name} {string.Join(' ', System.Linq.Enumerable.Select(metric.Label, static label => label.Value))} {value}".Replace("  ", " ", StringComparison.Ordinal));
+                }
+            }
+        }
+
+        counted.Sort(StringComparer.Ordinal);
+        Assert.Equal(
+            [
+                "vm_api_call_seconds chainInfo 1", "vm_api_call_seconds none 1", "vm_api_call_seconds submit 1", "vm_api_errors_total none -32601 1", "vm_api_errors_total submit -32000 1",
+                "vm_gossip_messages_received_total 2", "vm_gossip_transactions_received_total 2", "vm_transactions_refused_total peers Truncated 2",
+            ],
+            counted);
     }
 
     [Fact]

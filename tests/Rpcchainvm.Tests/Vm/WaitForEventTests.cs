@@ -11,6 +11,7 @@ using ParallelVm.Rpcchainvm.Vm;
 
 namespace ParallelVm.Rpcchainvm.Tests.Vm;
 
+[Collection(Alone.Name)]
 public sealed class WaitForEventTests
 {
     private static readonly TimeSpan Long = TimeSpan.FromSeconds(20);

@@ -134,25 +134,25 @@ internal sealed partial class Batch
         private readonly int[] _counts = new int[Buckets];
         private readonly int[] _bytes = new int[Buckets];
         private int[] _ids = new int[64];
-        private int _count;
+        private Padded<int> _count;
 
-        public ReadOnlySpan<int> Ids => _ids.AsSpan(0, _count);
+        public ReadOnlySpan<int> Ids => _ids.AsSpan(0, _count.Value);
 
         public void Clear()
         {
-            _count = 0;
+            _count.Value = 0;
             Array.Clear(_counts);
             Array.Clear(_bytes);
         }
 
         public void Add(int id, int bucket, int bytes)
         {
-            if (_count == _ids.Length)
+            if (_count.Value == _ids.Length)
             {
-                Array.Resize(ref _ids, _count * 2);
+                Array.Resize(ref _ids, _count.Value * 2);
             }
 
-            _ids[_count++] = id;
+            _ids[_count.Value++] = id;
             _counts[bucket]++;
             _bytes[bucket] += bytes;
         }

@@ -226,11 +226,12 @@ internal sealed partial class Batch
     // What one worker keeps for itself: the records of the transaction at hand, the outputs of those it ran, its part of the sums.
     private sealed class WorkerSeat
     {
+        private Padded<int> _outputLength;
         private Record[] _records = new Record[AccessList.MaxAccesses];
 
         public byte[] Output { get; private set; } = new byte[4096];
 
-        public int OutputLength { get; set; }
+        public int OutputLength => _outputLength.Value;
 
         public ulong GasUsed { get; set; }
 
@@ -242,7 +243,7 @@ internal sealed partial class Batch
 
         public void Begin()
         {
-            OutputLength = 0;
+            _outputLength.Value = 0;
             GasUsed = 0;
             Burned = 0;
             Tips = 0;
@@ -270,7 +271,7 @@ internal sealed partial class Batch
             }
 
             bytes.CopyTo(Output.AsSpan(offset));
-            OutputLength = offset + bytes.Length;
+            _outputLength.Value = offset + bytes.Length;
             return offset;
         }
     }

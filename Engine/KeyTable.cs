@@ -59,7 +59,7 @@ internal sealed class KeyTable
             int count = 0;
             for (int worker = 0; worker < _workers; worker++)
             {
-                count += _seats[worker].Interned;
+                count += _seats[worker].At.Interned;
             }
 
             return count;
@@ -136,7 +136,7 @@ internal sealed class KeyTable
     {
         int[] slots = _slots;
         int mask = _mask;
-        for (int slot = Place(in key) & mask; ; slot = (slot + 1) & mask)
+        for (int slot = SlotOf(in key) & mask; ; slot = (slot + 1) & mask)
         {
             int found = Volatile.Read(ref slots[slot]);
             if (found == 0)
@@ -145,7 +145,9 @@ internal sealed class KeyTable
                 found = Interlocked.CompareExchange(ref slots[slot], id + 1, 0);            // K1: a full fence
                 if (found == 0)
                 {
-                    _seats[worker].Use();
+                    ref Place at = ref _seats[worker].At;
+                    at.Next++;
+                    at.Interned++;
                     return id;
                 }
             }
@@ -162,7 +164,7 @@ internal sealed class KeyTable
     {
         foreach (Seat seat in _seats)
         {
-            for (int id = seat.Next; id < seat.End; id++)
+            for (int id = seat.At.Next; id < seat.At.End; id++)
             {
                 _loaded[id].Length = Hole;                                                  // K4
             }
@@ -186,9 +188,9 @@ internal sealed class KeyTable
     /// <summary>Interns a key after everything was loaded, and loads it if it is new.</summary>
     public int InternLate(IStateView state, in StateKey key, in ProgramId program, in LocalKey localKey)
     {
-        int before = _seats[0].Interned;
+        int before = _seats[0].At.Interned;
         int id = Intern(0, in key, in program, in localKey);
-        if (_seats[0].Interned != before)
+        if (_seats[0].At.Interned != before)
         {
             LoadOne(0, _seats[0], state, id);
             EndInterning();
@@ -221,7 +223,7 @@ internal sealed class KeyTable
         : loaded.Length >= 0;
 
     // Two rounds of a 64 x 64 -> 128 multiply folded by xor: every bit of key and salt reaches the low bits.
-    private int Place(in StateKey key)
+    private int SlotOf(in StateKey key)
     {
         ulong high = Math.BigMul(key.Value.W0 ^ _salt, key.Value.W1 ^ 0x9E3779B97F4A7C15, out ulong low);
         high = Math.BigMul(high ^ low ^ key.Value.W2 ^ _salt, 0xD6E8FEB86659FD93 ^ key.Value.W3, out low);
@@ -230,14 +232,15 @@ internal sealed class KeyTable
 
     private int Write(Seat seat, in StateKey key, in ProgramId program, in LocalKey localKey)
     {
-        if (seat.Next == seat.End)
+        ref Place at = ref seat.At;
+        if (at.Next == at.End)
         {
-            seat.End = Interlocked.Add(ref _nextBlock, BlockIds);
-            seat.Next = seat.End - BlockIds;
-            Invariant.Require(seat.End <= _keys.Length);
+            at.End = Interlocked.Add(ref _nextBlock, BlockIds);
+            at.Next = at.End - BlockIds;
+            Invariant.Require(at.End <= _keys.Length);
         }
 
-        int id = seat.Next;
+        int id = at.Next;
         _keys[id] = key;
         _owners[id] = (program, localKey);
         _records[id] ??= new Record();
@@ -249,7 +252,7 @@ internal sealed class KeyTable
     {
         Span<byte> target = seat.Room();
         int length = state.Read(worker, in _keys[id], target);
-        _loaded[id] = new Loaded { Worker = worker, Offset = seat.Used, Length = length };
+        _loaded[id] = new Loaded { Worker = worker, Offset = seat.At.Used, Length = length };
         Record record = _records[id]!;
         if (length < 0)
         {
@@ -258,7 +261,7 @@ internal sealed class KeyTable
         else
         {
             record.Set(target[..length]);
-            seat.Used += length;
+            seat.At.Used += length;
         }
 
         record.IsTouched = false;
@@ -274,40 +277,32 @@ internal sealed class KeyTable
     // One worker's: the block that its ids come from, and what it read.
     private sealed class Seat
     {
+        private Padded<Place> _at;
+
         public byte[] Arena { get; private set; } = new byte[64 * 1024];
 
-        public int Used { get; set; }
+        public ref Place At => ref _at.Value;
 
-        public int Next { get; set; }
-
-        public int End { get; set; }
-
-        public int Interned { get; private set; }
-
-        public void Begin()
-        {
-            Used = 0;
-            Next = 0;
-            End = 0;
-            Interned = 0;
-        }
-
-        public void Use()
-        {
-            Next++;
-            Interned++;
-        }
+        public void Begin() => At = default;
 
         public Span<byte> Room()
         {
-            if (Arena.Length - Used < StateLimits.MaxRecordBytes)
+            if (Arena.Length - At.Used < StateLimits.MaxRecordBytes)
             {
                 byte[] larger = new byte[Arena.Length * 2];
-                Arena.AsSpan(0, Used).CopyTo(larger);
+                Arena.AsSpan(0, At.Used).CopyTo(larger);
                 Arena = larger;
             }
 
-            return Arena.AsSpan(Used);
+            return Arena.AsSpan(At.Used);
         }
+    }
+
+    private struct Place
+    {
+        public int Next;                // id
+        public int End;                 // of the block
+        public int Interned;
+        public int Used;                // bytes of the arena
     }
 }

@@ -210,11 +210,17 @@ internal sealed partial class ParallelRun<TTarget>
     // Where one worker is. Nobody else looks at it during a run.
     private sealed class Seat
     {
-        public At At;
-        public int Chain;
-        public int Position;            // in the chain
-        public int Neighbour;           // whose shelf has something, as far as it knows
-        public int Unreported;          // transactions
+        private Padded<Progress> _progress;
+
+        public ref At At => ref _progress.Value.At;
+
+        public ref int Chain => ref _progress.Value.Chain;
+
+        public ref int Position => ref _progress.Value.Position;
+
+        public ref int Neighbour => ref _progress.Value.Neighbour;
+
+        public ref int Unreported => ref _progress.Value.Unreported;
 
         public void Begin()
         {
@@ -230,5 +236,14 @@ internal sealed partial class ParallelRun<TTarget>
             part(At is At.Run or At.Complete ? Position : -1);
             part(At is At.Steal or At.Sated ? Neighbour : -1);
         }
+    }
+
+    private struct Progress
+    {
+        public At At;
+        public int Chain;
+        public int Position;            // in the chain
+        public int Neighbour;           // whose shelf has something, as far as it knows
+        public int Unreported;          // transactions
     }
 }

@@ -104,25 +104,7 @@ public sealed class Block
 
         ReadOnlyMemory<byte> owned = bytes.ToArray();
         CanonicalReader reader = new(owned.Span);
-        byte version = reader.ReadU8();
-        if (version != BlockFormat.Version)
-        {
-            reader.Refuse(RefusalCode.UnknownVersion, $"Block version {version} is unknown; this node knows version {BlockFormat.Version}.");
-        }
-
-        BlockHeader header = new(
-            new BlockId(reader.ReadBytes32()),
-            new Height(reader.ReadU64()),
-            reader.ReadU64(),
-            reader.ReadU64(),
-            new StateRoot(reader.ReadBytes32()),
-            reader.ReadBytes32());
-        uint count = reader.ReadU32();
-        if (reader.Ok && count > (uint)(reader.Remaining / (4 + BlockFormat.MinTransactionBytes)))
-        {
-            reader.Refuse(RefusalCode.Truncated, $"The block says {count} transactions but only {reader.Remaining} bytes follow.");
-        }
-
+        BlockHeader header = ReadHeader(ref reader, out uint count);
         if (!reader.Ok)
         {
             refusal = reader.Refusal;
@@ -153,6 +135,17 @@ public sealed class Block
         return true;
     }
 
+    /// <summary>Reads only what a block says about itself; of its transactions nothing but their number is looked at.</summary>
+    /// <returns>False for what no block begins with.</returns>
+    public static bool TryReadHeader(ReadOnlySpan<byte> bytes, out BlockHeader header, out int transactions, out Refusal refusal)
+    {
+        CanonicalReader reader = new(bytes);
+        header = ReadHeader(ref reader, out uint count);
+        refusal = reader.Refusal;
+        transactions = refusal.IsRefused ? 0 : (int)count;
+        return !refusal.IsRefused;
+    }
+
     /// <summary>Writes the wire form from the parts; B1 says that it equals <see cref="Bytes"/>.</summary>
     public void Encode(CanonicalWriter writer)
     {
@@ -162,6 +155,30 @@ public sealed class Block
 
     /// <summary>A transaction's refusal as a block's: same code, and the place in the sentence.</summary>
     internal static Refusal AtIndex(int index, Refusal refusal) => refusal with { Sentence = $"Transaction {index}: {refusal.Sentence}" };
+
+    private static BlockHeader ReadHeader(ref CanonicalReader reader, out uint count)
+    {
+        byte version = reader.ReadU8();
+        if (version != BlockFormat.Version)
+        {
+            reader.Refuse(RefusalCode.UnknownVersion, $"Block version {version} is unknown; this node knows version {BlockFormat.Version}.");
+        }
+
+        BlockHeader header = new(
+            new BlockId(reader.ReadBytes32()),
+            new Height(reader.ReadU64()),
+            reader.ReadU64(),
+            reader.ReadU64(),
+            new StateRoot(reader.ReadBytes32()),
+            reader.ReadBytes32());
+        count = reader.ReadU32();
+        if (reader.Ok && count > (uint)(reader.Remaining / (4 + BlockFormat.MinTransactionBytes)))
+        {
+            reader.Refuse(RefusalCode.Truncated, $"The block says {count} transactions but only {reader.Remaining} bytes follow.");
+        }
+
+        return header;
+    }
 
     private static void Write(CanonicalWriter writer, in BlockHeader header, Transaction[] transactions)
     {

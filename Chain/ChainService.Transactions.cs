@@ -15,10 +15,14 @@ public sealed partial class ChainService
 {
     /// <summary>Takes a transaction into the mempool. Its signatures are checked one by one on the calling thread, outside the lock.</summary>
     /// <returns><see cref="Refusal.None"/> when it waits for a block now.</returns>
-    public Refusal Submit(ReadOnlySpan<byte> bytes)
+    public Refusal Submit(ReadOnlySpan<byte> bytes) => Submit(bytes, out _);
+
+    /// <summary>As the other, and says which transaction it is.</summary>
+    /// <param name="id">Default when the bytes are no transaction.</param>
+    public Refusal Submit(ReadOnlySpan<byte> bytes, out TxId id)
     {
         long start = Clock.Start();
-        if (!TryAdmit(bytes.ToArray(), out PreparedTransaction? prepared, out Refusal refusal))
+        if (!TryAdmit(bytes.ToArray(), out id, out PreparedTransaction? prepared, out Refusal refusal))
         {
             return refusal;
         }
@@ -56,15 +60,21 @@ public sealed partial class ChainService
     public Refusal[] SubmitBatch(IReadOnlyList<ReadOnlyMemory<byte>> batch) => SubmitBatch(batch, default);
 
     /// <summary>As the other, and says which transactions they are.</summary>
-    /// <param name="ids">One per transaction, or none. Set for those that wait now.</param>
-    public Refusal[] SubmitBatch(IReadOnlyList<ReadOnlyMemory<byte>> batch, Span<TxId> ids)
+    /// <param name="ids">One per transaction, or none. Set for all that are transactions, those that are refused too; default for the others.</param>
+    public Refusal[] SubmitBatch(IReadOnlyList<ReadOnlyMemory<byte>> batch, Memory<TxId> ids)
     {
         ArgumentNullException.ThrowIfNull(batch);
+        TxId[] found = new TxId[batch.Count];
         Refusal[] refusals = new Refusal[batch.Count];
         PreparedTransaction?[] prepared = new PreparedTransaction?[batch.Count];
         long start = Clock.Start();
-        _engine.Pool.For(batch.Count, Workers, i => TryAdmit(batch[i], out prepared[i], out refusals[i]));
+        _engine.Pool.For(batch.Count, Workers, i => TryAdmit(batch[i], out found[i], out prepared[i], out refusals[i]));
         Clock.Stop(Stage.Decode, start);
+        if (!ids.IsEmpty)
+        {
+            found.CopyTo(ids);
+        }
+
         List<int> legal = KeepNew(prepared, refusals);
         bool[] good = VerifyUnknown(legal.ConvertAll(i => prepared[i]!.Transaction));
         lock (_gate)
@@ -73,10 +83,6 @@ public sealed partial class ChainService
             {
                 int i = legal[k];
                 refusals[i] = good[k] ? AddToMempool(prepared[i]!) : BadSignature(prepared[i]!.Transaction);
-                if (!ids.IsEmpty && !refusals[i].IsRefused)
-                {
-                    ids[i] = prepared[i]!.Transaction.Id;
-                }
             }
         }
 
@@ -131,12 +137,14 @@ public sealed partial class ChainService
         }
     }
 
-    private bool TryAdmit(ReadOnlyMemory<byte> bytes, [NotNullWhen(true)] out PreparedTransaction? prepared, out Refusal refusal)
+    private bool TryAdmit(ReadOnlyMemory<byte> bytes, out TxId id, [NotNullWhen(true)] out PreparedTransaction? prepared, out Refusal refusal)
     {
         prepared = null;
-        return Transaction.TryDecodeInPlace(bytes, out Transaction? transaction, out refusal)
-            && !(refusal = ChainRules.CheckTime(transaction, NowMs())).IsRefused
-            && _rules.TryPrepare(transaction, out prepared, out refusal);
+        bool decodes = Transaction.TryDecodeInPlace(bytes, out Transaction? transaction, out refusal);
+        id = transaction?.Id ?? default;
+        return decodes
+            && !(refusal = ChainRules.CheckTime(transaction!, NowMs())).IsRefused
+            && _rules.TryPrepare(transaction!, out prepared, out refusal);
     }
 
     // Indexes of what was admitted and is not known yet.
@@ -213,6 +221,11 @@ public sealed partial class ChainService
     // Verdicts for all; only what was not checked ahead is checked.
     private bool[] VerifyUnknown(List<Transaction> transactions)
     {
+        if (_verified.IsEmpty)
+        {
+            return VerifySignatures(CollectionsMarshal.AsSpan(transactions));       // nothing to look up: no hash of each
+        }
+
         bool[] good = new bool[transactions.Count];
         List<int> unknown = [];
         for (int i = 0; i < good.Length; i++)

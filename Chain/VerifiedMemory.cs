@@ -22,6 +22,18 @@ internal sealed class VerifiedMemory
     private readonly HashSet<Bytes32> _entries = [];
     private readonly Queue<Bytes32> _order = new();
 
+    /// <summary>True when nothing was remembered yet.</summary>
+    public bool IsEmpty
+    {
+        get
+        {
+            lock (_gate)
+            {
+                return _entries.Count == 0;
+            }
+        }
+    }
+
     /// <summary>True when these exact bytes were checked.</summary>
     public bool Contains(in Bytes32 wireHash)
     {

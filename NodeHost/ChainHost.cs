@@ -303,7 +303,7 @@ internal sealed class ChainHost : IAsyncDisposable
         }
 
         Handlers = addresses;
-        Api = addresses.TryGetValue(ApiClient.Prefix, out string? api) ? new ApiClient(api, Meter) : null;
+        Api = addresses.TryGetValue(ApiClient.Prefix, out string? api) ? new ApiClient(new NodeWay(api), Meter) : null;
         await LockedAsync(() => Vm.CallAsync<NewHTTPHandlerResponse>("NewHTTPHandler")).ConfigureAwait(false);
         await Vm.CallAsync<StateSyncEnabledResponse>("StateSyncEnabled").ConfigureAwait(false);
         await SetStateAsync(State.Bootstrapping).ConfigureAwait(false);

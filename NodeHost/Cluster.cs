@@ -72,7 +72,7 @@ internal sealed class Cluster : IAsyncDisposable
     }
 
     /// <summary>The node that builds the next block.</summary>
-    public ChainHost Proposer => _hosts[(int)((_hosts[0].LastAccepted.Height + 1) % (ulong)_hosts.Count)];
+    public ChainHost Proposer => ProposerOf(_hosts[0].LastAccepted.Height + 1);
 
     /// <summary>Gives transactions to a node as a peer's push does, in messages of at most a megabyte; they wait there when this returns.</summary>
     public static async Task SubmitAsync(ChainHost to, IReadOnlyList<ReadOnlyMemory<byte>> transactions)
@@ -100,9 +100,11 @@ internal sealed class Cluster : IAsyncDisposable
     }
 
     /// <summary>One block, by the proposer of its height, accepted by all.</summary>
+    /// <param name="beside">What clients do while the block that was built is decided on; gets the next proposer. Nothing of it can be in the block.</param>
+    /// <param name="accepted">Told when all have accepted it, while <paramref name="beside"/> may still be under way.</param>
     /// <exception cref="InvariantException">A node sees another block than the proposer built.</exception>
     /// <exception cref="TimeoutException">The proposer wants to build nothing.</exception>
-    public async Task<HostBlock> StepAsync()
+    public async Task<HostBlock> StepAsync(Func<ChainHost, Task>? beside = null, Action<HostBlock>? accepted = null)
     {
         ChainHost proposer = Proposer;
         using CancellationTokenSource late = new(EventLimit);
@@ -117,12 +119,15 @@ internal sealed class Cluster : IAsyncDisposable
 
         HostBlock block = await proposer.BuildAsync().ConfigureAwait(false);
         Task[] nodes = new Task[_hosts.Count];
-        for (int i = 0; i < nodes.Length; i++)
+        for (int i = 0; i < _hosts.Count; i++)
         {
             nodes[i] = FollowAsync(_hosts[i], block, isOwn: _hosts[i] == proposer);
         }
 
+        Task others = beside is null ? Task.CompletedTask : Task.Run(() => beside(ProposerOf(block.Height + 1)));
         await Task.WhenAll(nodes).ConfigureAwait(false);
+        accepted?.Invoke(block);
+        await others.ConfigureAwait(false);
         return block;
     }
 
@@ -168,6 +173,8 @@ internal sealed class Cluster : IAsyncDisposable
             await host.DisposeAsync().ConfigureAwait(false);
         }
     }
+
+    private ChainHost ProposerOf(ulong height) => _hosts[(int)(height % (ulong)_hosts.Count)];
 
     private static async Task FollowAsync(ChainHost host, HostBlock block, bool isOwn)
     {

@@ -4,6 +4,7 @@ using System;
 using System.Collections.Generic;
 using System.Threading;
 using ParallelVm.Chain;
+using ParallelVm.Rpcchainvm.Gossip;
 using ParallelVm.Rpcchainvm.Vm;
 
 namespace ParallelVm.Rpcchainvm.Api;
@@ -27,7 +28,7 @@ internal sealed record ApiContext
     public required TimeProvider Time { get; init; }
 
     /// <summary>Told of transactions that have just entered the mempool: they are to be gossiped, and a builder may be waiting for them.</summary>
-    public Action<IReadOnlyList<ReadOnlyMemory<byte>>>? Submitted { get; init; }
+    public Action<IReadOnlyList<GossipItem>>? Submitted { get; init; }
 
     /// <summary>The caller has gone away.</summary>
     public CancellationToken Cancel { get; init; }

@@ -19,6 +19,7 @@ using System.Threading.Tasks;
 using Microsoft.AspNetCore.Http;
 using ParallelVm.Chain;
 using ParallelVm.Rpcchainvm.Api.Ws;
+using ParallelVm.Rpcchainvm.Gossip;
 using ParallelVm.Rpcchainvm.Vm;
 
 namespace ParallelVm.Rpcchainvm.Api;
@@ -53,7 +54,7 @@ internal sealed class ApiHost : IApiHandler, IMeasured
     /// <param name="submitted">Told of transactions that have just entered the mempool.</param>
     /// <param name="door">Of what is submitted; null: one of its own.</param>
     public ApiHost(
-        ChainService chain, TimeProvider time, Action<IReadOnlyList<ReadOnlyMemory<byte>>>? submitted = null, ApiLimits? limits = null, Admission? door = null)
+        ChainService chain, TimeProvider time, Action<IReadOnlyList<GossipItem>>? submitted = null, ApiLimits? limits = null, Admission? door = null)
     {
         _limits = limits ?? new ApiLimits();
         Simulator simulator = new(chain, time);
@@ -146,7 +147,8 @@ internal sealed class ApiHost : IApiHandler, IMeasured
 
     private async Task AnswerAsync(HttpContext context)
     {
-        byte[]? body = await ReadAsync(context.Request.BodyReader, context.RequestAborted).ConfigureAwait(false);
+        PipeReader reader = context.Request.BodyReader;
+        ReadOnlySequence<byte>? body = await ReadAsync(reader, context.RequestAborted).ConfigureAwait(false);
         if (body is null)
         {
             context.Response.StatusCode = StatusCodes.Status413PayloadTooLarge;
@@ -154,7 +156,10 @@ internal sealed class ApiHost : IApiHandler, IMeasured
         }
 
         ArrayBufferWriter<byte> answer = new();
-        if (!_server.Handle(body, answer, context.RequestAborted))
+        ReadOnlyMemory<byte> whole = body.Value.IsSingleSegment ? body.Value.First : body.Value.ToArray();
+        bool isAnswered = _server.Handle(whole, answer, context.RequestAborted);
+        reader.AdvanceTo(body.Value.End);                   // not before: the body was read where it lies
+        if (!isAnswered)
         {
             context.Response.StatusCode = StatusCodes.Status204NoContent;
             return;
@@ -166,8 +171,8 @@ internal sealed class ApiHost : IApiHandler, IMeasured
         await context.Response.BodyWriter.WriteAsync(answer.WrittenMemory, context.RequestAborted).ConfigureAwait(false);
     }
 
-    // Null when it is longer than bodies may be.
-    private static async Task<byte[]?> ReadAsync(PipeReader reader, CancellationToken cancel)
+    // The whole body, not yet advanced over; null when it is longer than bodies may be.
+    private static async Task<ReadOnlySequence<byte>?> ReadAsync(PipeReader reader, CancellationToken cancel)
     {
         while (true)
         {
@@ -180,9 +185,7 @@ internal sealed class ApiHost : IApiHandler, IMeasured
 
             if (read.IsCompleted)
             {
-                byte[] body = read.Buffer.ToArray();
-                reader.AdvanceTo(read.Buffer.End);
-                return body;
+                return read.Buffer;
             }
 
             reader.AdvanceTo(read.Buffer.Start, read.Buffer.End);

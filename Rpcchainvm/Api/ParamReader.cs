@@ -10,6 +10,8 @@ using System;
 using System.Buffers;
 using System.Collections.Generic;
 using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
 using System.Text.Json;
 using ParallelVm.Primitives;
 using ParallelVm.Rpcchainvm.Ids;
@@ -92,7 +94,7 @@ internal sealed class ParamReader
 
     /// <summary>Bytes in hexadecimal.</summary>
     /// <param name="max">Most bytes.</param>
-    public byte[] Bytes(string name, int max) => BytesOf(Text(name), name, max);
+    public byte[] Bytes(string name, int max) => Error.IsError ? [] : BytesOf(Value(name), name, max);
 
     /// <summary>A list of byte strings.</summary>
     /// <param name="maxCount">Most of them.</param>
@@ -103,7 +105,7 @@ internal sealed class ParamReader
         foreach (JsonElement item in Items(name, maxCount))
         {
             string place = string.Create(CultureInfo.InvariantCulture, $"{name}[{list.Count}]");
-            list.Add(BytesOf(TextOf(item, place), place, maxBytes));
+            list.Add(BytesOf(item, place, maxBytes));
         }
 
         return Error.IsError ? [] : [.. list];
@@ -243,10 +245,26 @@ internal sealed class ParamReader
         return [.. value.EnumerateArray()];
     }
 
-    private byte[] BytesOf(string text, string name, int max)
+    // From the JSON's own bytes, without a text between: a block's worth of transactions is a megabyte of digits.
+    private byte[] BytesOf(JsonElement value, string name, int max)
     {
-        byte[] bytes = new byte[Math.Min(text.Length / 2, max)];
-        bool isHex = text.Length == 2 * bytes.Length && Convert.FromHexString(text, bytes, out _, out int written) == OperationStatus.Done && written == bytes.Length;
+        ReadOnlySpan<byte> digits = [];
+        if (value.ValueKind == JsonValueKind.String)
+        {
+            digits = JsonMarshal.GetRawUtf8Value(value)[1..^1];
+        }
+        else
+        {
+            Fail(name, "is not a text");
+        }
+
+        if (digits.Contains((byte)'\\'))
+        {
+            digits = Encoding.UTF8.GetBytes(TextOf(value, name));           // digits may be escaped, though nobody does it
+        }
+
+        byte[] bytes = new byte[Math.Min(digits.Length / 2, max)];
+        bool isHex = digits.Length == 2 * bytes.Length && Convert.FromHexString(digits, bytes, out _, out int written) == OperationStatus.Done && written == bytes.Length;
         if (!Error.IsError && !isHex)
         {
             Fail(name, $"is not hexadecimal of at most {max} bytes");

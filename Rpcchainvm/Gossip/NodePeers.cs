@@ -9,7 +9,6 @@ using System.Collections.Generic;
 using System.Security.Cryptography;
 using System.Threading;
 using System.Threading.Tasks;
-using ParallelVm.Chain;
 using ParallelVm.Primitives;
 using ParallelVm.Rpcchainvm.Ids;
 using ParallelVm.Rpcchainvm.Node;
@@ -40,16 +39,7 @@ internal sealed class NodePeers(NodeLinks links, Bytes32 subnetId) : IPeerSender
             Time = open.Time,
             Random = new SeededRandom(BinaryPrimitives.ReadUInt64LittleEndian(RandomNumberGenerator.GetBytes(8))),
         });
-        open.OnSubmitted = transactions =>
-        {
-            foreach (ReadOnlyMemory<byte> bytes in transactions)
-            {
-                if (Transaction.TryDecode(bytes.Span, out Transaction? transaction, out _))
-                {
-                    network.Submitted(transaction.Id, transaction.Bytes);
-                }
-            }
-        };
+        open.OnSubmitted = network.Submitted;
         return network;
     }
 

@@ -97,11 +97,14 @@ internal sealed class PeerNetwork : IAppHandler, IMeasured
     /// <summary>Peers that are connected.</summary>
     public int ConnectedPeers => _peers.Connected;
 
-    /// <summary>Tells peers of a transaction that was submitted here and waits now.</summary>
-    public void Submitted(TxId id, ReadOnlyMemory<byte> bytes)
+    /// <summary>Tells peers of transactions that were submitted here and wait now.</summary>
+    public void Submitted(IReadOnlyList<GossipItem> items)
     {
-        _gossip.Known.Add(id);
-        _gossip.Queue.Add(new GossipItem(id, bytes));
+        foreach (GossipItem item in items)
+        {
+            _gossip.Known.Add(item.Id);
+            _gossip.Queue.Add(item);
+        }
     }
 
     /// <inheritdoc/>

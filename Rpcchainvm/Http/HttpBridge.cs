@@ -11,15 +11,17 @@
 // Cost: request and response are in memory whole.   Threading: any thread, any number.
 
 using System;
+using System.Buffers;
 using System.Collections.Generic;
 using System.IO;
+using System.IO.Pipelines;
 using System.Text;
 using System.Threading;
 using System.Threading.Tasks;
-using Google.Protobuf;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Http.Features;
 using Microsoft.Extensions.Primitives;
+using ParallelVm.Rpcchainvm.Node;
 using ParallelVm.Rpcchainvm.Protos.Http;
 using ParallelVm.Rpcchainvm.Transport;
 
@@ -97,17 +99,18 @@ internal static class HttpBridge
 
     private static async Task<HandleSimpleHTTPResponse> HandleSimpleAsync(RequestDelegate handle, HandleSimpleHTTPRequest request, CancellationToken cancelled)
     {
-        using MemoryStream body = new(request.Body.ToByteArray(), writable: false);
+        PipeReader body = PipeReader.Create(new ReadOnlySequence<byte>(request.Body.Memory));
         using MemoryStream answer = new();
         DefaultHttpContext context = new();
-        if (TryDescribe(context, request.Method, request.Url, PairsOf(request.RequestHeaders), PairsOf(request.ResponseHeaders), body, answer, cancelled))
+        if (TryDescribe(context, request.Method, request.Url, PairsOf(request.RequestHeaders), PairsOf(request.ResponseHeaders), body.AsStream(), answer, cancelled))
         {
+            context.Features.Set<IRequestBodyPipeFeature>(new WholeBody(body));     // in one piece where it lies, not in copies of 4 KiB
             context.Request.ContentLength = request.Body.Length;
             await handle(context).ConfigureAwait(false);
             await context.Response.CompleteAsync().ConfigureAwait(false);
         }
 
-        HandleSimpleHTTPResponse reply = new() { Code = context.Response.StatusCode, Body = ByteString.CopyFrom(answer.GetBuffer(), 0, (int)answer.Length) };
+        HandleSimpleHTTPResponse reply = new() { Code = context.Response.StatusCode, Body = Wire.Bytes(answer.GetBuffer().AsMemory(0, (int)answer.Length)) };
         foreach ((string key, StringValues values) in HeadersOf(context))
         {
             reply.Headers.Add(new Element { Key = key, Values = { values.ToArray() } });
@@ -145,6 +148,11 @@ internal static class HttpBridge
         path = PathString.FromUriComponent(mark < 0 ? text : text[..mark]);
         query = mark < 0 ? QueryString.Empty : new QueryString(text[mark..]);
         return true;
+    }
+
+    private sealed class WholeBody(PipeReader reader) : IRequestBodyPipeFeature
+    {
+        public PipeReader Reader => reader;
     }
 
     private sealed class Lifetime : IHttpRequestLifetimeFeature

@@ -77,15 +77,16 @@ internal sealed class Admission(ChainService chain, TimeProvider time, Admission
         or RefusalCode.SlotTableTooLong;
 
     /// <summary>Submits one.</summary>
-    public Refusal Submit(ReadOnlySpan<byte> transaction)
+    /// <param name="id">Default when the bytes are no transaction.</param>
+    public Refusal Submit(ReadOnlySpan<byte> transaction, out TxId id)
     {
-        Refusal refusal = chain.Submit(transaction);
+        Refusal refusal = chain.Submit(transaction, out id);
         Count([refusal]);
         return refusal;
     }
 
-    /// <summary>Submits many; see <see cref="ChainService.SubmitBatch(IReadOnlyList{ReadOnlyMemory{byte}}, Span{TxId})"/>.</summary>
-    public Refusal[] Submit(ReadOnlyMemory<byte>[] batch, Span<TxId> ids)
+    /// <summary>Submits many; see <see cref="ChainService.SubmitBatch(IReadOnlyList{ReadOnlyMemory{byte}}, Memory{TxId})"/>.</summary>
+    public Refusal[] Submit(ReadOnlyMemory<byte>[] batch, Memory<TxId> ids)
     {
         bool isCalm = _strikes.IsBelow(NodeId.Zero, 1);
         bool isAlarmed = !_strikes.IsBelow(NodeId.Zero, _limits.AlarmPerTenSeconds);

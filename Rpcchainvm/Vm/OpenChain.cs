@@ -22,6 +22,7 @@ using ParallelVm.Engine;
 using ParallelVm.Faster;
 using ParallelVm.Primitives;
 using ParallelVm.Primitives.State;
+using ParallelVm.Rpcchainvm.Gossip;
 using ParallelVm.Rpcchainvm.Transport;
 
 namespace ParallelVm.Rpcchainvm.Vm;
@@ -51,7 +52,7 @@ internal sealed class OpenChain : IDisposable
     public event Action? Pending;
 
     /// <summary>Told of transactions that clients submitted here and that wait now: peers are to hear of them. Set once, before the API is made.</summary>
-    public Action<IReadOnlyList<ReadOnlyMemory<byte>>>? OnSubmitted { get; set; }
+    public Action<IReadOnlyList<GossipItem>>? OnSubmitted { get; set; }
 
     /// <summary>Where it lives.</summary>
     public VmContext Context { get; }

@@ -8,6 +8,9 @@
 //
 // Transactions enter at the proposer, through /rpc as clients' do or with --submit gossip as a peer's push does.
 //
+// The loop is closed, with one batch ahead, as in a run in one process, which checks the next batch's signatures while a block is
+// made: clients submit the next batch while the block that was just built is verified and accepted, so every block is one batch.
+//
 // What a run in one process knows and this one is told: transactions admitted come from the API's answers or the plugin's gauges, stages from
 // its counters, receipts from the serial twin, which executes every block again and must reach the same roots.
 //
@@ -35,6 +38,7 @@ namespace ParallelVm.Loadtest.Drive;
 internal static class PluginJob
 {
     private const int AheadMax = 4;
+    private const int RequestsAtOnce = 2;
 
     /// <summary>Runs blocks through plugin processes.</summary>
     /// <param name="byGossip">Transactions enter as a peer's gossip; else through the JSON-RPC API, as clients' do.</param>
@@ -52,7 +56,7 @@ internal static class PluginJob
             Refusal refusal = DataFolder.Claim(folder, world);
             return refusal.IsRefused ? terminal.Fail(refusal) : RunAsync(options, nodes, plugin, byGossip, folder, world, terminal).GetAwaiter().GetResult();
         }
-        catch (Exception e) when (e is HandshakeException or RpcException or PluginAheadException or TimeoutException)
+        catch (Exception e) when (e is HandshakeException or RpcException or ApiFailedException or PluginAheadException or TimeoutException)
         {
             return terminal.Fail(new Refusal(RefusalCode.LocalFailure, Terminal.OneLine(e.Message)), ExitCodes.LocalFailure);
         }
@@ -83,14 +87,14 @@ internal static class PluginJob
             WorkloadShape shape = new(options.Seed, DexWorld.AccountCount, DexWorld.PoolCount, options.Mix, options.ConflictPermyriad);
             using LoadGenerator generator = new(
                 new Workload(shape), new TransactionFactory(world, TimeProvider.System), new Height(first), (ulong)options.Blocks, options.Txs, threads: 1, AheadMax);
-            Tally tally = new();
+            Tally tally = new(cluster, generator, byGossip);
+            await tally.SubmitAsync(cluster.Proposer).ConfigureAwait(false);
             for (int i = 0; i < options.Blocks; i++)
             {
-                SignedBatch batch = generator.Take();
-                HostBlock block = await tally.StepAsync(cluster, batch, byGossip).ConfigureAwait(false);
-                PrintBlock("accepted", block, terminal);
+                PrintBlock("accepted", await tally.StepAsync(isLast: i == options.Blocks - 1).ConfigureAwait(false), terminal);
             }
 
+            await tally.CountGossipAsync().ConfigureAwait(false);
             StageSeconds stages = await StagesAsync(cluster.Hosts[0]).ConfigureAwait(false);
             for (ulong height = 0; height < first + (ulong)options.Blocks; height++)
             {
@@ -109,7 +113,7 @@ internal static class PluginJob
                 return terminal.Fail(new Refusal(RefusalCode.LocalFailure, Terminal.OneLine(why)), ExitCodes.LocalFailure);
             }
 
-            Report report = tally.Report(options, nodes, cluster.Meter, stages, twin);
+            Report report = tally.Report(options, nodes, stages, twin);
             LoadReport.Summarise(report, terminal.Output);
             if (options.Json is not null)
             {
@@ -146,21 +150,20 @@ internal static class PluginJob
         double Of(Stage stage) => seconds.GetValueOrDefault(stage.ToString());
     }
 
-    private static BlockHeader HeaderOf(HostBlock block) =>
-        Block.TryDecode(block.Bytes.Span, out Block? decoded, out Refusal refusal)
-            ? decoded.Header
-            : throw new InvariantException($"Accepted block {block.Id} does not decode: {refusal}");
-
     private static void PrintBlock(string word, HostBlock block, Terminal terminal)
     {
-        terminal.Output.WriteLine($"{word} {block.Height} {block.Id} {HeaderOf(block).StateRoot}");
+        bool isBlock = Block.TryReadHeader(block.Bytes.Span, out BlockHeader header, out _, out _);
+        Invariant.Require(isBlock);
+        terminal.Output.WriteLine($"{word} {block.Height} {block.Id} {header.StateRoot}");
         terminal.Output.Flush();
     }
 
     // What became of the load, block by block.
-    private sealed class Tally
+    private sealed class Tally(Cluster cluster, LoadGenerator generator, bool byGossip)
     {
         private readonly LatencyHistogram _latency = new();
+        private readonly Queue<long> _sent = [];                    // when the batches that are in no block yet were submitted
+        private long _begun;
         private long _offered;
         private long _accepted;
         private long _included;
@@ -170,46 +173,48 @@ internal static class PluginJob
 
         public List<HostBlock> Blocks { get; } = [];
 
-        public async Task<HostBlock> StepAsync(Cluster cluster, SignedBatch batch, bool byGossip)
+        // One batch is under way while a block is decided on: in the next one it is in.
+        public async Task SubmitAsync(ChainHost proposer)
         {
-            ChainHost proposer = cluster.Proposer;
-            TimeSpan submitted;
+            SignedBatch batch = generator.Take();
+            long sent = Stopwatch.GetTimestamp();
+            _begun = _begun == 0 ? sent : _begun;
+            _sent.Enqueue(sent);
+            _offered += batch.Transactions.Length;
             if (byGossip || proposer.Api is null)
             {
-                long waitingBefore = await WaitingAsync(proposer).ConfigureAwait(false);
-                long begun = Stopwatch.GetTimestamp();
                 await Cluster.SubmitAsync(proposer, batch.Transactions).ConfigureAwait(false);
-                submitted = Stopwatch.GetElapsedTime(begun);
-                _accepted += await WaitingAsync(proposer).ConfigureAwait(false) - waitingBefore;
+                return;
             }
-            else
+
+            foreach (SubmitAnswer answer in await proposer.Api.SubmitAsync(batch.Transactions, RequestsAtOnce).ConfigureAwait(false))
             {
-                long begun = Stopwatch.GetTimestamp();
-                _accepted += await proposer.Api.SubmitAsync(batch.Transactions).ConfigureAwait(false);
-                submitted = Stopwatch.GetElapsedTime(begun);
+                _accepted += answer.IsTaken ? 1 : 0;
             }
+        }
 
-            long start = Stopwatch.GetTimestamp();
-            HostBlock block = await cluster.StepAsync().ConfigureAwait(false);
-            TimeSpan took = submitted + Stopwatch.GetElapsedTime(start);
-
-            bool decodes = Block.TryDecode(block.Bytes.Span, out Block? decoded, out _);
-            Invariant.Require(decodes);
-            _latency.Record((long)(took.TotalMilliseconds * 1e6), decoded!.Transactions.Length);
-            _elapsed += took;
-            _offered += batch.Transactions.Length;
-            _included += decoded.Transactions.Length;
-            _gas += decoded.Header.GasUsed;
-            _root = decoded.Header.StateRoot;
+        public async Task<HostBlock> StepAsync(bool isLast)
+        {
+            HostBlock block = await cluster.StepAsync(isLast ? null : SubmitAsync, Accepted).ConfigureAwait(false);
             Blocks.Add(block);
             return block;
         }
 
-        public Report Report(RunOptions options, int nodes, RpcMeter meter, StageSeconds stages, SerialTwin twin)
+        // What peers gave is counted where it came out: nobody answers gossip.
+        public async Task CountGossipAsync()
+        {
+            foreach (ChainHost host in byGossip ? cluster.Hosts : [])
+            {
+                _accepted = Math.Max(_accepted, _included + await WaitingAsync(host).ConfigureAwait(false));
+            }
+        }
+
+        public Report Report(RunOptions options, int nodes, StageSeconds stages, SerialTwin twin)
         {
             double seconds = Math.Max(_elapsed.TotalSeconds, 1e-9);
             EnvironmentInfo environment = EnvironmentProbe.Read();
             long succeeded = twin.Succeeded;
+            RpcMeter meter = cluster.Meter;
             return new Report
             {
                 Command = "run",
@@ -229,6 +234,18 @@ internal static class PluginJob
                 AllocatedBytesPerTx = 0,
                 Rpc = new RpcSummary(nodes, meter.Calls, meter.QuantileMs(500), meter.QuantileMs(990)),
             };
+        }
+
+        private void Accepted(HostBlock block)
+        {
+            long accepted = Stopwatch.GetTimestamp();
+            bool isBlock = Block.TryReadHeader(block.Bytes.Span, out BlockHeader header, out int transactions, out _);
+            Invariant.Require(isBlock);
+            _latency.Record((long)(Stopwatch.GetElapsedTime(_sent.Dequeue(), accepted).TotalMilliseconds * 1e6), transactions);
+            _elapsed = Stopwatch.GetElapsedTime(_begun, accepted);
+            _included += transactions;
+            _gas += header.GasUsed;
+            _root = header.StateRoot;
         }
 
         private static async Task<long> WaitingAsync(ChainHost host)

@@ -23,6 +23,7 @@ using ParallelVm.Loadtest.Cli;
 using ParallelVm.Loadtest.Drive;
 using ParallelVm.Loadtest.Reports;
 using ParallelVm.Loadtest.Workloads;
+using ParallelVm.NodeHost;
 using ParallelVm.Primitives;
 
 namespace ParallelVm.Loadtest.Remote;
@@ -37,7 +38,7 @@ internal static class RemoteJob
         {
             return RunAsync(options, url, terminal).GetAwaiter().GetResult();
         }
-        catch (Exception e) when (e is HttpRequestException or RpcFailedException or TaskCanceledException)
+        catch (Exception e) when (e is HttpRequestException or ApiFailedException or TaskCanceledException)
         {
             return terminal.Fail(new Refusal(RefusalCode.LocalFailure, Terminal.OneLine(e.Message)), ExitCodes.LocalFailure);
         }
@@ -45,7 +46,7 @@ internal static class RemoteJob
 
     private static async Task<int> RunAsync(RunOptions options, Uri url, Terminal terminal)
     {
-        using RpcClient client = new(url);
+        using ApiClient client = new(new HttpWay(url), new RpcMeter());
         DexWorld world = new(options.Seed);
         JsonNode info = await client.CallAsync("chainInfo", []).ConfigureAwait(false);
         if ((string?)info["chainId"] != world.Genesis.ChainId.ToString())
@@ -87,13 +88,10 @@ internal static class RemoteJob
 }
 
 /// <summary>A load that is under way.</summary>
-internal sealed class RemoteLoad(RpcClient client, ulong height, string root, Terminal terminal)
+internal sealed class RemoteLoad(ApiClient client, ulong height, string root, Terminal terminal)
 {
     /// <summary>Batches that may be under way.</summary>
     public const int AheadMax = 4;
-
-    private const int MostAtOnce = 512;
-    private const int MostBytesAtOnce = 400_000;            // twice as many digits, in a body of at most 1 MiB
 
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);   // then everything has expired
@@ -119,29 +117,13 @@ internal sealed class RemoteLoad(RpcClient client, ulong height, string root, Te
     public async Task SubmitAsync(SignedBatch batch)
     {
         await WaitAsync((AheadMax - 1) * batch.Transactions.Length).ConfigureAwait(false);
-        for (int from = 0; from < batch.Transactions.Length;)
+        foreach (SubmitAnswer answer in await client.SubmitAsync(batch.Transactions).ConfigureAwait(false))
         {
-            JsonArray many = [];
-            int bytes = 0;
-            int end = from;
-            for (; end < batch.Transactions.Length && many.Count < MostAtOnce && bytes < MostBytesAtOnce; end++)
+            _offered++;
+            if (answer.IsTaken && _underWay.TryAdd(answer.Id.ToString(), answer.SentAt))
             {
-                many.Add(Convert.ToHexStringLower(batch.Transactions[end].Span));
-                bytes += batch.Transactions[end].Length;
+                _accepted++;
             }
-
-            long submitted = Stopwatch.GetTimestamp();
-            JsonNode answers = await client.CallAsync("submitMany", new JsonObject { ["transactions"] = many }).ConfigureAwait(false);
-            foreach (JsonNode? answer in answers.AsArray())
-            {
-                _offered++;
-                if (answer!["refused"] is null && _underWay.TryAdd((string)answer["id"]!, submitted))
-                {
-                    _accepted++;
-                }
-            }
-
-            from = end;
         }
     }
 
@@ -153,7 +135,6 @@ internal sealed class RemoteLoad(RpcClient client, ulong height, string root, Te
     {
         double seconds = Math.Max(Stopwatch.GetElapsedTime(_start, _last).TotalSeconds, 1e-9);
         EnvironmentInfo environment = EnvironmentProbe.Read();
-        LatencySummary calls = client.Latency.Summary();
         return new Report
         {
             Command = "run",
@@ -171,7 +152,7 @@ internal sealed class RemoteLoad(RpcClient client, ulong height, string root, Te
             SerialStateRoot = twin?.Root.ToString(),
             RootsEqual = twin is null ? null : twin.FirstDivergence is null && twin.Root.ToString() == _root,
             AllocatedBytesPerTx = 0,
-            Rpc = new RpcSummary(1, client.Latency.Count, calls.P50, calls.P99),
+            Rpc = new RpcSummary(1, client.Meter.Calls, client.Meter.QuantileMs(500), client.Meter.QuantileMs(990)),
         };
     }
 

@@ -97,6 +97,26 @@ public class AdmissionTests
     }
 
     [Fact]
+    public void A_batch_tells_the_id_of_every_transaction_refused_or_not_and_none_of_what_is_no_transaction()
+    {
+        using Kit kit = new();
+        Transaction good = kit.Increment(0, 0);
+        Transaction expired = kit.Increment(0, 1, expiresInMs: 120_000);
+        byte[] forged = kit.Increment(0, 2).Bytes.ToArray();
+        forged[^1] ^= 1;
+        TxId[] ids = [new(new Bytes32(1, 2, 3, 4)), default, default, default, default];
+        Refusal[] refusals = kit.Chain.SubmitBatch([new byte[9], good.Bytes, good.Bytes, expired.Bytes, forged], ids);
+        Assert.Equal([true, false, true, true, true], Array.ConvertAll(refusals, static refusal => refusal.IsRefused));
+        Assert.Equal([default, good.Id, good.Id, expired.Id, kit.Increment(0, 2).Id], ids);
+
+        Assert.True(kit.Chain.Submit(forged, out TxId id).IsRefused);
+        Assert.Equal(ids[4], id);
+        Assert.True(kit.Chain.Submit(new byte[9], out id).IsRefused);
+        Assert.Equal(default, id);
+        Assert.Throws<ArgumentException>(() => kit.Chain.SubmitBatch([good.Bytes, good.Bytes], new TxId[1]));
+    }
+
+    [Fact]
     public void A_payer_cannot_promise_more_than_it_has()
     {
         using Kit kit = new();

@@ -21,6 +21,25 @@ public class BlockTests
     }
 
     [Fact]
+    public void A_header_read_alone_is_that_of_the_block_and_cut_short_it_is_none()
+    {
+        Block built = Sample();
+        Assert.True(Block.TryReadHeader(built.Bytes.Span, out BlockHeader header, out int transactions, out Refusal refusal), refusal.ToString());
+        Assert.Equal((built.Header, built.Transactions.Length), (header, transactions));
+        for (int length = 0; length < BlockFormat.HeaderBytes; length++)
+        {
+            Assert.False(Block.TryReadHeader(built.Bytes.Span[..length], out _, out transactions, out refusal), $"length {length}");
+            Assert.Equal(0, transactions);
+            Assert.True(refusal.IsRefused);
+        }
+
+        byte[] many = built.Bytes.ToArray();
+        many.AsSpan(BlockFormat.HeaderBytes - 4, 4).Fill(0xff);
+        Assert.False(Block.TryReadHeader(many, out _, out transactions, out refusal));
+        Assert.Equal((0, RefusalCode.Truncated), (transactions, refusal.Code));
+    }
+
+    [Fact]
     public void Truncated_is_refused_at_every_length_and_so_is_anything_appended()
     {
         byte[] bytes = Sample().Bytes.ToArray();

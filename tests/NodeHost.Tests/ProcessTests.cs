@@ -261,11 +261,14 @@ public sealed class ProcessTests
     {
         using TestFolder folder = new();
         await using Cluster cluster = await Setup.ClusterAsync(2, folder.Path);
-        Assert.Equal(30, await cluster.Hosts[0].Api!.SubmitAsync(Setup.Transactions(30, 1)));
+        SubmitAnswer[] answers = await cluster.Hosts[0].Api!.SubmitAsync(Setup.Transactions(30, 1));
+        Assert.Equal(30, Array.FindAll(answers, static answer => answer.IsTaken).Length);
         using CancellationTokenSource late = new(Patience);
         Assert.Equal(Message.BuildBlock, await cluster.Hosts[1].WaitForEventAsync(late.Token));
-        string answer = System.Text.Encoding.UTF8.GetString((await cluster.Hosts[0].Api!.PostAsync("{"u8.ToArray())).Span);
-        Assert.Contains("-32700", answer, StringComparison.Ordinal);
+        using NodeWay way = new(cluster.Hosts[0].Handlers[ApiClient.Prefix]);
+        (int status, ReadOnlyMemory<byte> answer) = await way.PostAsync("{"u8.ToArray());
+        Assert.Equal(200, status);
+        Assert.Contains("-32700", System.Text.Encoding.UTF8.GetString(answer.Span), StringComparison.Ordinal);
         Assert.Empty(cluster.Network.AppErrors);
     }
 

@@ -5,6 +5,7 @@ using System.Collections.Generic;
 using System.Text.Json;
 using ParallelVm.Chain;
 using ParallelVm.Primitives;
+using ParallelVm.Rpcchainvm.Gossip;
 
 namespace ParallelVm.Rpcchainvm.Api.Methods;
 
@@ -69,14 +70,15 @@ internal static class TransactionMethods
             return default;
         }
 
-        if (!Transaction.TryDecode(bytes, out Transaction? transaction, out Refusal refusal) || (refusal = api.Door.Submit(bytes)).IsRefused)
+        Refusal refusal = api.Door.Submit(bytes, out TxId id);
+        if (refusal.IsRefused)
         {
             return RpcError.Of(refusal);
         }
 
-        api.Submitted?.Invoke([bytes]);
+        api.Submitted?.Invoke([new GossipItem(id, bytes)]);
         json.WriteStartObject();
-        json.WriteBytes32("id", transaction.Id.Value);
+        json.WriteBytes32("id", id.Value);
         json.WriteEndObject();
         return default;
     }
@@ -89,15 +91,16 @@ internal static class TransactionMethods
             return default;
         }
 
-        Refusal[] refusals = api.Door.Submit(Array.ConvertAll(many, static bytes => new ReadOnlyMemory<byte>(bytes)), default);
-        List<ReadOnlyMemory<byte>> taken = [];
+        TxId[] ids = new TxId[many.Length];
+        Refusal[] refusals = api.Door.Submit(Array.ConvertAll(many, static bytes => new ReadOnlyMemory<byte>(bytes)), ids);
+        List<GossipItem> taken = new(many.Length);
         json.WriteStartArray();
         for (int i = 0; i < many.Length; i++)
         {
             json.WriteStartObject();
-            if (Transaction.TryDecodeInPlace(many[i], out Transaction? transaction, out _))
+            if (ids[i] != default)
             {
-                json.WriteBytes32("id", transaction.Id.Value);
+                json.WriteBytes32("id", ids[i].Value);
             }
 
             if (refusals[i].IsRefused)
@@ -110,7 +113,7 @@ internal static class TransactionMethods
             }
             else
             {
-                taken.Add(many[i]);
+                taken.Add(new GossipItem(ids[i], many[i]));
             }
 
             json.WriteEndObject();

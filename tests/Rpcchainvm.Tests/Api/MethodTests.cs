@@ -125,6 +125,26 @@ public sealed class MethodTests : IDisposable
         Assert.Equal((int)RefusalCode.UnknownVersion, (int)answer[2]!["refused"]!["code"]!);
         Assert.Null(answer[3]!["refused"]);
         Assert.Equal((2, 2), (_kit.SubmittedCount, _kit.Chain.MempoolCount));
+        Assert.Equal(good.Id.ToString(), (string)answer[1]!["id"]!);                // refused, and a transaction all the same
+        Assert.Null(answer[2]!["id"]);
+    }
+
+    // RFC 8259: any character of a string may be escaped, and the string is the same.
+    [Fact]
+    public void Digits_may_be_escaped_as_any_character_may_and_what_is_no_digit_is_refused()
+    {
+        Transaction good = _kit.Count(0, 1);
+        string digits = ApiKit.Hex(good.Bytes);
+        string escaped = $"\\u00{(int)digits[0]:x2}{digits[1..^1]}\\u00{(int)digits[^1]:x2}";
+        JsonNode answer = _kit.Answer($$"""{"jsonrpc":"2.0","id":1,"method":"submit","params":["{{escaped}}"]}""")!;
+        Assert.Equal(good.Id.ToString(), (string)answer["result"]!["id"]!);
+        foreach (string other in new[] { "\\ud800", "é", "0", "0g", "\\n0", digits + "\\u0020", "" })
+        {
+            answer = _kit.Answer($$"""{"jsonrpc":"2.0","id":1,"method":"submitMany","params":[["{{other}}"]]}""")!;
+            bool isEmpty = other.Length == 0;                                       // no bytes are bytes, and no transaction
+            Assert.Equal(isEmpty ? null : RpcError.InvalidParams, (int?)answer["error"]?["code"]);
+            Assert.Equal(isEmpty, answer["result"]?[0]?["refused"] is not null);
+        }
     }
 
     [Fact]

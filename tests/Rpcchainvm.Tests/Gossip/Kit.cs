@@ -288,7 +288,7 @@ internal sealed class Net
         public void Submit(byte[] transaction)
         {
             Assert.False(Set.Put(transaction).IsRefused);
-            Network.Submitted(MemorySet.IdOf(transaction), transaction);
+            Network.Submitted([new GossipItem(MemorySet.IdOf(transaction), transaction)]);
         }
 
         public Task RequestAsync(NodeId to, uint requestId, ReadOnlyMemory<byte> request, CancellationToken cancelled)

@@ -179,7 +179,7 @@ public sealed class PeerNetworkTests
         {
             byte[] transaction = MemorySet.Transaction(random);
             set.Put(transaction);
-            network.Submitted(MemorySet.IdOf(transaction), transaction);
+            network.Submitted([new GossipItem(MemorySet.IdOf(transaction), transaction)]);
             for (int wait = 0; wait < 5_000 && network.Counters[PeerEvent.RoundsFailed] < i; wait++)
             {
                 await Task.Delay(2);

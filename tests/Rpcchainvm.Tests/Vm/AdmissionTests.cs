@@ -88,7 +88,7 @@ public sealed class AdmissionTests
         ReadOnlyMemory<byte>[] honest = [.. Enumerable.Range(0, 64).Select(i => kit.Count(i % 16, 100 + i).Bytes)];
         Assert.All(door.Submit(honest, default), static answer => Assert.False(answer.IsRefused, answer.ToString()));
         Assert.Equal(64, kit.Chain.MempoolCount);
-        Assert.Equal(RefusalCode.BadSignature, door.Submit(Forged(good, random).Span).Code);
+        Assert.Equal(RefusalCode.BadSignature, door.Submit(Forged(good, random).Span, out _).Code);
 
         kit.Clock.NowMs += 21_000;                                      // calm again: looked at whole
         long before = kit.Chain.SignaturesChecked;
@@ -109,8 +109,8 @@ public sealed class AdmissionTests
         Admission door = new(kit.Chain, kit.Clock, new AdmissionLimits { AlarmPerTenSeconds = 1 });
         SeededRandom random = new(8);
         Transaction waiting = kit.Count(0, 1);
-        Assert.False(door.Submit(waiting.Bytes.Span).IsRefused);
-        door.Submit(Forged(kit.Count(0, 2), random).Span);
+        Assert.False(door.Submit(waiting.Bytes.Span, out _).IsRefused);
+        door.Submit(Forged(kit.Count(0, 2), random).Span, out _);
         long before = kit.Chain.SignaturesChecked;
         ReadOnlyMemory<byte>[] batch = [.. Enumerable.Range(0, 100).Select(i => i < 50 ? waiting.Bytes : Forged(kit.Count(0, 3), random))];
         Refusal[] answers = door.Submit(batch, default);

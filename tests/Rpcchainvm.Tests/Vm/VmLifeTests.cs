@@ -269,7 +269,8 @@ public sealed class VmLifeTests
         Assert.Equal(
             [
                 "vm_api_call_seconds chainInfo 1", "vm_api_call_seconds none 1", "vm_api_call_seconds submit 1", "vm_api_errors_total none -32601 1", "vm_api_errors_total submit -32000 1",
-                "vm_gossip_messages_received_total 2", "vm_gossip_transactions_received_total 2", "vm_transactions_refused_total peers Truncated 2",
+                "vm_gossip_messages_received_total 2", "vm_gossip_transactions_received_total 2", "vm_transactions_refused_total clients UnknownVersion 1",
+                "vm_transactions_refused_total peers Truncated 2",
             ],
             counted);
     }

@@ -1,5 +1,5 @@
-// Long-lived threads that share one piece of work at a time. The caller is worker 0; the others take a ticket from a
-// channel, enter while the work is still open, and leave when they find nothing more to do.
+// Long-lived threads that share one piece of work at a time. The caller is worker 0; the others see that a run is open, enter while it
+// is and while they are wanted, and leave when they find nothing more to do.
 //
 // Contract of a body: it is called at most once per worker, finds its own work (an atomic cursor, a channel), and returns when
 // none is left. Helpers may come late or never, so the caller's own call must be able to finish everything alone.
@@ -7,17 +7,18 @@
 // Invariants
 //   P1  Run returns after every body that began has returned
 //   P2  worker numbers are distinct, in [0, workers), 0 is the caller
-//   P3  a ticket of an earlier Run lets nobody in (tickets carry a generation)
+//   P3  a thread enters a Run once, and a closed one never (a generation and a bit beside the counts)
 //   P4  the first exception of any body is thrown on the caller, after P1; nothing hangs
+//   P5  nobody sleeps through what it waits for: who goes to bed says so and then looks once more; who opens, or leaves last, changes the
+//       state and then looks for sleepers; each of the two orders is a full fence, so one of them sees the other
 //
-// Waiting spins a little (a wake-up costs 14 to 99 microseconds) and then parks; with more workers than cores it parks at once.
+// Waiting spins a little (a wake-up costs 14 to 99 microseconds) and then parks; with more workers than cores it parks at once. A batch is
+// about ten Runs of some ten microseconds, so what a Run costs beside its work counts: a spinning helper enters within a tenth of one.
 // Threading: one Run at a time has helpers; a Run that begins meanwhile is done by its caller alone.
 
 using System;
 using System.Runtime.ExceptionServices;
 using System.Threading;
-using System.Threading.Channels;
-using System.Threading.Tasks;
 using ParallelVm.Primitives;
 
 namespace ParallelVm.Engine;
@@ -28,24 +29,27 @@ public sealed class WorkerPool : IDisposable
     /// <summary>The most workers that a pool may have.</summary>
     public const int WorkersLimit = 1024;
 
-    private const int StopTicket = -1;
-    private const int SpinsMax = 200;
-    private const int SpinLength = 20;
+    private const int SpinsMax = 1_200;
+    private const int SpinLength = 3;                   // a tenth of a microsecond
 
-    // _state: generation in the upper 32 bits, then Closed, helpers that entered (15 bits), helpers inside (16 bits).
+    // generation in the upper 32 bits, then Closed, helpers that entered (15 bits), helpers inside (16 bits)
     private const long One = 1;
     private const long InsideMask = 0xFFFF;
     private const int EnteredShift = 16;
     private const long EnteredMask = 0x7FFF;
     private const long Closed = 1L << 31;
 
-    private readonly Channel<int> _tickets = Channel.CreateUnbounded<int>(new UnboundedChannelOptions { AllowSynchronousContinuations = true });
-    private readonly ManualResetEventSlim _empty = new(false);
+    private readonly object _bed = new();               // where helpers sleep
+    private readonly object _door = new();              // where a caller waits for the last helper
     private readonly Thread[] _threads;
+    private Padded<long> _state = new() { Value = Closed };
+    private int _asleep;                                // helpers in bed
+    private int _waits;                                 // the caller is at the door
+    private int _wanted;                                // helpers of the open Run
     private int _started;
     private int _busy;
     private int _generation;
-    private long _state = Closed;
+    private bool _isOver;
     private Action<int>? _body;
     private ExceptionDispatchInfo? _fault;
 
@@ -122,39 +126,16 @@ public sealed class WorkerPool : IDisposable
             return;
         }
 
-        for (int i = 0; i < _started; i++)
+        Volatile.Write(ref _isOver, true);
+        lock (_bed)
         {
-            _tickets.Writer.TryWrite(StopTicket);
+            Monitor.PulseAll(_bed);
         }
 
         for (int i = 0; i < _started; i++)
         {
             _threads[i].Join();
         }
-
-        _empty.Dispose();
-    }
-
-    /// <summary>Takes an item: tries, spins a little, then parks until one is written.</summary>
-    internal static T Take<T>(ChannelReader<T> reader, bool spins)
-    {
-        if (reader.TryRead(out T? item))
-        {
-            return item;
-        }
-
-        for (int spin = 0; spins && spin < SpinsMax; spin++)
-        {
-            Thread.SpinWait(SpinLength);
-            if (reader.TryRead(out item))
-            {
-                return item;
-            }
-        }
-
-        // one item wakes one reader; WaitToReadAsync would wake them all
-        ValueTask<T> read = reader.ReadAsync();
-        return read.IsCompletedSuccessfully ? read.Result : read.AsTask().GetAwaiter().GetResult();
     }
 
     /// <summary>True when spinning can pay: every worker may have a core.</summary>
@@ -163,68 +144,138 @@ public sealed class WorkerPool : IDisposable
     private void Open(int helpers, Action<int> body)
     {
         _body = body;
-        _empty.Reset();
-        int generation = ++_generation & int.MaxValue;
-        Volatile.Write(ref _state, (long)generation << 32);
+        _wanted = helpers;
+        _generation = (_generation + 1) & int.MaxValue;
+        Interlocked.Exchange(ref _state.Value, (long)_generation << 32);
         for (; _started < helpers; _started++)
         {
             _threads[_started] = new Thread(Help) { IsBackground = true, Name = $"ParallelVm worker {_started + 1}" };
             _threads[_started].Start();
         }
 
-        for (int i = 0; i < helpers; i++)
+        if (Volatile.Read(ref _asleep) != 0)
         {
-            _tickets.Writer.TryWrite(generation);
-        }
-    }
-
-    private void Close()
-    {
-        long state = Interlocked.Or(ref _state, Closed);
-        if ((state & InsideMask) != 0)
-        {
-            _empty.Wait();                                              // P1: the last helper out sets it
-        }
-    }
-
-    private void Help()
-    {
-        while (true)
-        {
-            int ticket = Take(_tickets.Reader, MaySpin(_started + 1));
-            if (ticket == StopTicket)
+            lock (_bed)
             {
-                return;
-            }
-
-            if (TryEnter(ticket, out int worker))
-            {
-                Enter(_body!, worker);
-                long left = Interlocked.Add(ref _state, -One);
-                if ((left & Closed) != 0 && (left & InsideMask) == 0)
+                for (int i = 0; i < helpers; i++)
                 {
-                    _empty.Set();
+                    Monitor.Pulse(_bed);
                 }
             }
         }
     }
 
-    private bool TryEnter(int generation, out int worker)
+    private void Close()
+    {
+        Interlocked.Or(ref _state.Value, Closed);
+        WaitUntilEmpty();                                               // P1
+    }
+
+    private void Help()
+    {
+        int served = 0;
+        while (true)
+        {
+            if (TryEnter(ref served, out int worker))
+            {
+                Enter(_body!, worker);
+                Leave();
+            }
+            else if (Volatile.Read(ref _isOver))
+            {
+                return;
+            }
+            else
+            {
+                Rest(served);
+            }
+        }
+    }
+
+    private void Leave()
+    {
+        long left = Interlocked.Add(ref _state.Value, -One);
+        if ((left & Closed) != 0 && (left & InsideMask) == 0 && Volatile.Read(ref _waits) != 0)
+        {
+            lock (_door)
+            {
+                Monitor.PulseAll(_door);
+            }
+        }
+    }
+
+    private bool TryEnter(ref int served, out int worker)
     {
         while (true)
         {
-            long state = Volatile.Read(ref _state);
+            long state = Volatile.Read(ref _state.Value);
             worker = (int)((state >> EnteredShift) & EnteredMask) + 1;  // P2
-            if ((int)(state >> 32) != generation || (state & Closed) != 0)
+            if (!IsOpenFor(served, state))
             {
                 return false;                                           // P3
             }
 
-            if (Interlocked.CompareExchange(ref _state, state + One + (One << EnteredShift), state) == state)
+            if (Interlocked.CompareExchange(ref _state.Value, state + One + (One << EnteredShift), state) == state)
             {
                 Invariant.Require(worker <= _threads.Length);
+                served = (int)(state >> 32);
                 return true;
             }
+        }
+    }
+
+    // What is wanted belongs to the state that was read: it changes only after a Close, which the exchange that follows would notice.
+    private bool IsOpenFor(int served, long state) =>
+        (state & Closed) == 0 && (int)(state >> 32) != served && (int)((state >> EnteredShift) & EnteredMask) < Volatile.Read(ref _wanted);
+
+    private bool IsEmpty() => (Volatile.Read(ref _state.Value) & InsideMask) == 0;
+
+    private void Rest(int served)
+    {
+        bool spins = MaySpin(_started + 1);
+        for (int spin = 0; spins && spin < SpinsMax; spin++)
+        {
+            Thread.SpinWait(SpinLength);
+            if (IsOpenFor(served, Volatile.Read(ref _state.Value)))
+            {
+                return;
+            }
+        }
+
+        lock (_bed)
+        {
+            Interlocked.Increment(ref _asleep);                         // P5: a full fence between saying so and looking
+            while (!IsOpenFor(served, Volatile.Read(ref _state.Value)) && !Volatile.Read(ref _isOver))
+            {
+                Monitor.Wait(_bed);
+            }
+
+            Interlocked.Decrement(ref _asleep);
+        }
+    }
+
+    private void WaitUntilEmpty()
+    {
+        bool spins = MaySpin(_started + 1);
+        for (int spin = 0; spins && spin < SpinsMax && !IsEmpty(); spin++)
+        {
+            Thread.SpinWait(SpinLength);
+        }
+
+        if (IsEmpty())
+        {
+            return;
+        }
+
+        lock (_door)
+        {
+            Interlocked.Exchange(ref _waits, 1);
+            while (!IsEmpty())
+            {
+                Monitor.Wait(_door);
+            }
+
+            Volatile.Write(ref _waits, 0);
         }
     }
 

@@ -61,7 +61,7 @@ public sealed class AllocationTests
         Assert.Equal(values, kept.Diff.Values.ToArray());
     }
 
-    // On the caller's thread alone: helpers may allocate when they park, at most once per wait.
+    // On the caller's thread alone: other tests run beside this one. Helpers have nothing of their own to allocate for, and do as the caller does.
     private static long Growth(ParallelEngine engine, int workers, Func<World, int, Message[]> draw, bool recycles)
     {
         World world = new(9);

@@ -10,6 +10,9 @@
 //     "balances": [ { "key": "<64 hex digits>", "amount": "1000000000000" } ]
 //   }
 //
+// Where many records of a program have one value, or many keys one balance, an item may have "keys": [ ... ] in the place of "key": a chain is
+// created with at most a mebibyte of genesis. It means the items one by one; the chain id is a function of what is meant.
+//
 // Amounts are decimal texts, because readers elsewhere lose digits of a JSON number beyond 2^53; the other numbers are
 // JSON integers. Order and white space do not matter.
 //
@@ -38,7 +41,7 @@ public static class GenesisJson
         ["maxTransactionBytes", "maxAccesses", "maxArgumentBytes", "maxTransactionGas", "maxBlockBytes", "maxBlockGas"];
 
     private static readonly string[] ProgramFields = ["id", "code"];
-    private static readonly string[] RecordFields = ["program", "key", "value"];
+    private static readonly string[] RecordFields = ["key", "program", "value"];
     private static readonly string[] BalanceFields = ["key", "amount"];
 
     /// <summary>Reads the parts; <see cref="Genesis.TryCreate"/> checks what they mean together.</summary>
@@ -99,30 +102,63 @@ public static class GenesisJson
 
             json.WriteEndArray();
             json.WriteStartArray("records");
-            foreach (GenesisRecord record in genesis.Records)
-            {
-                json.WriteStartObject();
-                json.WriteString("program", record.Program.ToString());
-                json.WriteString("key", record.Key.ToString());
-                json.WriteString("value", Convert.ToHexStringLower(record.Value));
-                json.WriteEndObject();
-            }
-
+            WriteGroups(
+                json,
+                genesis.Records,
+                static (a, b) => a.Program == b.Program && a.Value.AsSpan().SequenceEqual(b.Value),
+                static record => record.Key.ToString(),
+                static (json, record) =>
+                {
+                    json.WriteString("program", record.Program.ToString());
+                    json.WriteString("value", Convert.ToHexStringLower(record.Value));
+                });
             json.WriteEndArray();
             json.WriteStartArray("balances");
-            foreach (GenesisBalance balance in genesis.Balances)
-            {
-                json.WriteStartObject();
-                json.WriteString("key", balance.Key.ToString());
-                json.WriteString("amount", balance.Amount.ToString(CultureInfo.InvariantCulture));
-                json.WriteEndObject();
-            }
+            WriteGroups(
+                json,
+                genesis.Balances,
+                static (a, b) => a.Amount == b.Amount,
+                static balance => balance.Key.ToString(),
+                static (json, balance) => json.WriteString("amount", balance.Amount.ToString(CultureInfo.InvariantCulture)));
 
             json.WriteEndArray();
             json.WriteEndObject();
         }
 
         return buffer.WrittenSpan.ToArray();
+    }
+
+    // Neighbours that differ in their keys only are one item.
+    private static void WriteGroups<T>(Utf8JsonWriter json, ReadOnlySpan<T> items, Func<T, T, bool> areAlike, Func<T, string> key, Action<Utf8JsonWriter, T> writeRest)
+    {
+        for (int start = 0; start < items.Length;)
+        {
+            int end = start + 1;
+            while (end < items.Length && areAlike(items[start], items[end]))
+            {
+                end++;
+            }
+
+            json.WriteStartObject();
+            writeRest(json, items[start]);
+            if (end == start + 1)
+            {
+                json.WriteString("key", key(items[start]));
+            }
+            else
+            {
+                json.WriteStartArray("keys");
+                for (int i = start; i < end; i++)
+                {
+                    json.WriteStringValue(key(items[i]));
+                }
+
+                json.WriteEndArray();
+            }
+
+            json.WriteEndObject();
+            start = end;
+        }
     }
 
     private static void WriteLimits(Utf8JsonWriter json, ChainLimits limits)
@@ -155,13 +191,10 @@ public static class GenesisJson
             Limits = ReadLimits(walker, fields[5]),
             Programs = ReadList(walker, fields[6], "$.programs", ProgramFields, static (walker, fields, path) =>
                 new GenesisProgram(new ProgramId(walker.Hex32(fields[0], path + ".id")), walker.Hex(fields[1], path + ".code"))),
-            Records = ReadList(walker, fields[7], "$.records", RecordFields, static (walker, fields, path) =>
-                new GenesisRecord(
-                    new ProgramId(walker.Hex32(fields[0], path + ".program")),
-                    new LocalKey(walker.Hex32(fields[1], path + ".key")),
-                    walker.Hex(fields[2], path + ".value"))),
-            Balances = ReadList(walker, fields[8], "$.balances", BalanceFields, static (walker, fields, path) =>
-                new GenesisBalance(new PublicKey(walker.Hex32(fields[0], path + ".key")), walker.Amount(fields[1], path + ".amount"))),
+            Records = ReadGroups(walker, fields[7], "$.records", RecordFields, static (walker, fields, key, path) =>
+                new GenesisRecord(new ProgramId(walker.Hex32(fields[1], path + ".program")), new LocalKey(key), walker.Hex(fields[2], path + ".value"))),
+            Balances = ReadGroups(walker, fields[8], "$.balances", BalanceFields, static (walker, fields, key, path) =>
+                new GenesisBalance(new PublicKey(key), walker.Amount(fields[1], path + ".amount"))),
         };
     }
 
@@ -190,6 +223,53 @@ public static class GenesisJson
         {
             string itemPath = string.Create(CultureInfo.InvariantCulture, $"{path}[{items.Count}]");
             items.Add(read(walker, walker.Fields(item, itemPath, names), itemPath));
+            if (walker.Refusal.IsRefused)
+            {
+                break;
+            }
+        }
+
+        return items;
+    }
+
+    /// <param name="names">The first one is "key", which may be "keys" as well.</param>
+    private static List<T> ReadGroups<T>(
+        Walker walker, JsonElement element, string path, string[] names, Func<Walker, JsonElement[], Bytes32, string, T> read)
+    {
+        List<T> items = [];
+        string[] groupNames = ["keys", .. names.AsSpan(1)];
+        int place = 0;
+        if (!walker.IsKind(element, JsonValueKind.Array, path))
+        {
+            return items;
+        }
+
+        foreach (JsonElement item in element.EnumerateArray())
+        {
+            string itemPath = string.Create(CultureInfo.InvariantCulture, $"{path}[{place++}]");
+            bool isGroup = item.ValueKind == JsonValueKind.Object && item.TryGetProperty("keys", out _);
+            JsonElement[] fields = walker.Fields(item, itemPath, isGroup ? groupNames : names);
+            if (!isGroup)
+            {
+                items.Add(read(walker, fields, walker.Hex32(fields[0], itemPath + ".key"), itemPath));
+            }
+            else if (walker.IsKind(fields[0], JsonValueKind.Array, itemPath + ".keys"))
+            {
+                if (fields[0].GetArrayLength() == 0)
+                {
+                    walker.Refuse(RefusalCode.JsonMissingField, $"{itemPath}.keys is empty.");
+                }
+
+                foreach (JsonElement key in fields[0].EnumerateArray())
+                {
+                    items.Add(read(walker, fields, walker.Hex32(key, itemPath + ".keys"), itemPath));
+                    if (walker.Refusal.IsRefused)
+                    {
+                        break;
+                    }
+                }
+            }
+
             if (walker.Refusal.IsRefused)
             {
                 break;

@@ -96,7 +96,8 @@ internal sealed class ChainHost : IAsyncDisposable
         Directory.CreateDirectory(options.Folder);
         DiskMap map = new(Path.Combine(options.Folder, "node.db"));
         RpcServer database = await RpcServer.StartAsync([new DatabaseService(map, PluginPrefix).ToRpc()]).ConfigureAwait(false);
-        RpcServer services = await RpcServer.StartAsync(new NodeServices(self, network).ToRpc()).ConfigureAwait(false);
+        RpcServer services = await RpcServer.StartAsync([.. new NodeServices(self, network).ToRpc(), new SharedMemoryPool().ToRpc(NodeIdentity.ChainId, map, PluginPrefix)])
+            .ConfigureAwait(false);
         ChainHost? host = null;
         try
         {

@@ -61,7 +61,7 @@ internal sealed class DatabaseService(DiskMap map, byte[] prefix)
         .On<Empty, HealthCheckResponse>("HealthCheck", (_, _) => Task.FromResult(new HealthCheckResponse { Details = ByteString.CopyFromUtf8("{}") }))
         .On<NewIteratorWithStartAndPrefixRequest, NewIteratorWithStartAndPrefixResponse>("NewIteratorWithStartAndPrefix", (request, _) => Task.FromResult(Open(request)))
         .On<IteratorNextRequest, IteratorNextResponse>("IteratorNext", (request, _) => Task.FromResult(Next(request)))
-        .On<IteratorErrorRequest, IteratorErrorResponse>("IteratorError", (request, _) => Task.FromResult(new IteratorErrorResponse()))
+        .On<IteratorErrorRequest, IteratorErrorResponse>("IteratorError", (request, _) => Task.FromResult(Check(request)))
         .On<IteratorReleaseRequest, IteratorReleaseResponse>("IteratorRelease", (request, _) =>
         {
             lock (_gate)
@@ -88,6 +88,14 @@ internal sealed class DatabaseService(DiskMap map, byte[] prefix)
             ulong id = _nextIterator++;
             _iterators.Add(id, (pairs, 0));
             return new NewIteratorWithStartAndPrefixResponse { Id = id };
+        }
+    }
+
+    private IteratorErrorResponse Check(IteratorErrorRequest request)
+    {
+        lock (_gate)
+        {
+            return _iterators.ContainsKey(request.Id) ? new IteratorErrorResponse() : throw new RpcException(RpcCode.Unknown, "unknown iterator");
         }
     }
 

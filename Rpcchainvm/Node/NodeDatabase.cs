@@ -15,6 +15,7 @@ using System.Threading;
 using System.Threading.Tasks;
 using Google.Protobuf;
 using Google.Protobuf.Reflection;
+using Google.Protobuf.WellKnownTypes;
 using ParallelVm.Rpcchainvm.Protos.Rpcdb;
 using ParallelVm.Rpcchainvm.Transport;
 
@@ -32,6 +33,9 @@ internal sealed class NodeDatabase(IRpcChannel channel)
     private static readonly RpcMethod<PutRequest, PutResponse> PutMethod = RpcMethod<PutRequest, PutResponse>.Of(Service, "Put");
     private static readonly RpcMethod<DeleteRequest, DeleteResponse> DeleteMethod = RpcMethod<DeleteRequest, DeleteResponse>.Of(Service, "Delete");
     private static readonly RpcMethod<WriteBatchRequest, WriteBatchResponse> WriteMethod = RpcMethod<WriteBatchRequest, WriteBatchResponse>.Of(Service, "WriteBatch");
+
+    private static readonly RpcMethod<CompactRequest, CompactResponse> CompactMethod = RpcMethod<CompactRequest, CompactResponse>.Of(Service, "Compact");
+    private static readonly RpcMethod<Empty, HealthCheckResponse> HealthMethod = RpcMethod<Empty, HealthCheckResponse>.Of(Service, "HealthCheck");
 
     private static readonly RpcMethod<NewIteratorWithStartAndPrefixRequest, NewIteratorWithStartAndPrefixResponse> IterateMethod =
         RpcMethod<NewIteratorWithStartAndPrefixRequest, NewIteratorWithStartAndPrefixResponse>.Of(Service, "NewIteratorWithStartAndPrefix");
@@ -97,6 +101,17 @@ internal sealed class NodeDatabase(IRpcChannel channel)
 
         CheckWrite((await CallAsync(WriteMethod, request, isWrite: true, cancelled).ConfigureAwait(false)).Err, "WriteBatch");
     }
+
+    /// <summary>Asks the database to give back the space of what was removed between two keys; an empty limit is the end.</summary>
+    public async Task CompactAsync(ReadOnlyMemory<byte> start, ReadOnlyMemory<byte> limit, CancellationToken cancelled = default)
+    {
+        CompactRequest request = new() { Start = Bytes(start), Limit = Bytes(limit) };
+        Check((await CallAsync(CompactMethod, request, isWrite: false, cancelled).ConfigureAwait(false)).Err, "Compact");
+    }
+
+    /// <summary>What the database says of itself, JSON.</summary>
+    public async Task<byte[]> CheckHealthAsync(CancellationToken cancelled = default) =>
+        (await CallAsync(HealthMethod, new Empty(), isWrite: false, cancelled).ConfigureAwait(false)).Details.ToByteArray();
 
     /// <summary>The pairs at or after a key that begin with a prefix, in ascending order of keys, as of the beginning of the walk.</summary>
     public async IAsyncEnumerable<(byte[] Key, byte[] Value)> WalkAsync(

@@ -1,9 +1,7 @@
-// What the node offers beside its database: sending to other nodes, the P-chain's validators, the BLS key. Thin clients; interfaces, so that tests and the
-// gossip's simulations can stand in for the node.
+// What the node offers beside its database: sending to other nodes, and the BLS key; ValidatorState.cs, SharedMemory.cs and AliasReader.cs have the rest. Thin
+// clients; interfaces, so that tests and the gossip's simulations can stand in for the node.
 //
 // None of these takes the chain's lock in the node, so they may be called inside any call of vm.VM. All of them throw RpcException when the node refuses.
-//
-// sharedmemory and aliasreader are on the wire (Protos/) and have no client: an L1's chain has nothing to import or export, and nothing here asks for aliases.
 //
 // Threading: any thread.
 
@@ -17,7 +15,6 @@ using Google.Protobuf.WellKnownTypes;
 using ParallelVm.Primitives;
 using ParallelVm.Rpcchainvm.Ids;
 using ParallelVm.Rpcchainvm.Protos.AppSender;
-using ParallelVm.Rpcchainvm.Protos.ValidatorState;
 using ParallelVm.Rpcchainvm.Protos.Warp;
 using ParallelVm.Rpcchainvm.Transport;
 
@@ -47,26 +44,6 @@ internal interface IWarpSigner
 {
     /// <summary>The 96-byte signature of the warp message with this payload, from this chain. What is not accepted must not be signed: that is for the caller.</summary>
     Task<byte[]> SignAsync(uint networkId, Bytes32 sourceChainId, ReadOnlyMemory<byte> payload, CancellationToken cancelled = default);
-}
-
-/// <summary>One validator of a subnet at some height.</summary>
-/// <param name="PublicKey">96 bytes uncompressed, or empty.</param>
-internal sealed record SubnetValidator(NodeId Node, ulong Weight, ReadOnlyMemory<byte> PublicKey);
-
-/// <summary>The P-chain's view of validators.</summary>
-internal interface IValidatorState
-{
-    /// <summary>The height recommended for proposals.</summary>
-    Task<ulong> GetMinimumHeightAsync(CancellationToken cancelled = default);
-
-    /// <summary>The P-chain's height.</summary>
-    Task<ulong> GetCurrentHeightAsync(CancellationToken cancelled = default);
-
-    /// <summary>The subnet of a chain.</summary>
-    Task<Bytes32> GetSubnetIdAsync(Bytes32 chainId, CancellationToken cancelled = default);
-
-    /// <summary>Validators of a subnet at a height; empty when the node runs without sybil protection. <see cref="NodeId.Zero"/> is the sum of the inactive ones.</summary>
-    Task<IReadOnlyList<SubnetValidator>> GetValidatorSetAsync(ulong height, Bytes32 subnetId, CancellationToken cancelled = default);
 }
 
 /// <inheritdoc cref="IAppSender"/>
@@ -120,45 +97,6 @@ internal sealed class WarpSignerClient(IRpcChannel channel) : IWarpSigner
     {
         SignRequest request = new() { NetworkId = networkId, SourceChainId = Wire.Of(sourceChainId), Payload = Wire.Bytes(payload) };
         return (await channel.CallAsync(Sign, request, cancelled: cancelled).ConfigureAwait(false)).Signature.ToByteArray();
-    }
-}
-
-/// <inheritdoc cref="IValidatorState"/>
-internal sealed class ValidatorStateClient(IRpcChannel channel) : IValidatorState
-{
-    private static readonly ServiceDescriptor Service = ValidatorstateReflection.Descriptor.Services[0];
-    private static readonly RpcMethod<Empty, GetMinimumHeightResponse> Minimum = RpcMethod<Empty, GetMinimumHeightResponse>.Of(Service, "GetMinimumHeight");
-    private static readonly RpcMethod<Empty, GetCurrentHeightResponse> Current = RpcMethod<Empty, GetCurrentHeightResponse>.Of(Service, "GetCurrentHeight");
-    private static readonly RpcMethod<GetSubnetIDRequest, GetSubnetIDResponse> Subnet = RpcMethod<GetSubnetIDRequest, GetSubnetIDResponse>.Of(Service, "GetSubnetID");
-    private static readonly RpcMethod<GetValidatorSetRequest, GetValidatorSetResponse> Set = RpcMethod<GetValidatorSetRequest, GetValidatorSetResponse>.Of(Service, "GetValidatorSet");
-
-    /// <inheritdoc/>
-    public async Task<ulong> GetMinimumHeightAsync(CancellationToken cancelled = default) =>
-        (await channel.CallAsync(Minimum, new Empty(), cancelled: cancelled).ConfigureAwait(false)).Height;
-
-    /// <inheritdoc/>
-    public async Task<ulong> GetCurrentHeightAsync(CancellationToken cancelled = default) =>
-        (await channel.CallAsync(Current, new Empty(), cancelled: cancelled).ConfigureAwait(false)).Height;
-
-    /// <inheritdoc/>
-    public async Task<Bytes32> GetSubnetIdAsync(Bytes32 chainId, CancellationToken cancelled = default)
-    {
-        GetSubnetIDResponse response = await channel.CallAsync(Subnet, new GetSubnetIDRequest { ChainId = Wire.Of(chainId) }, cancelled: cancelled).ConfigureAwait(false);
-        return Wire.Id(response.SubnetId, "subnet_id");
-    }
-
-    /// <inheritdoc/>
-    public async Task<IReadOnlyList<SubnetValidator>> GetValidatorSetAsync(ulong height, Bytes32 subnetId, CancellationToken cancelled = default)
-    {
-        GetValidatorSetRequest request = new() { Height = height, SubnetId = Wire.Of(subnetId) };
-        GetValidatorSetResponse response = await channel.CallAsync(Set, request, cancelled: cancelled).ConfigureAwait(false);
-        List<SubnetValidator> validators = new(response.Validators.Count);
-        foreach (Validator validator in response.Validators)
-        {
-            validators.Add(new SubnetValidator(Wire.Node(validator.NodeId, "node_id"), validator.Weight, validator.PublicKey.Memory));
-        }
-
-        return validators;
     }
 }
 

@@ -8,7 +8,8 @@ using ParallelVm.Rpcchainvm.Node;
 namespace ParallelVm.Rpcchainvm.Vm;
 
 /// <summary>The node's services of one chain.</summary>
-internal sealed record NodeLinks(NodeDatabase Database, IAppSender Sender, IWarpSigner Signer, IValidatorState Validators);
+internal sealed record NodeLinks(
+    NodeDatabase Database, IAppSender Sender, IWarpSigner Signer, IValidatorState Validators, SharedMemoryClient SharedMemory, AliasReaderClient Aliases);
 
 /// <summary>The parts of a VM.</summary>
 internal sealed record VmOptions

@@ -126,7 +126,9 @@ internal sealed partial class VmService : IAsyncDisposable
             _nodeChannel ??= new RpcChannel(request.ServerAddr);
             NodeDatabase database = new(_databaseChannel);
             OpenChain open = await OpenChain.OpenAsync(context, settings, genesis, new AcceptedMarker(database), _options.Time).ConfigureAwait(false);
-            NodeLinks links = new(database, new AppSenderClient(_nodeChannel), new WarpSignerClient(_nodeChannel), new ValidatorStateClient(_nodeChannel));
+            NodeLinks links = new(
+                database, new AppSenderClient(_nodeChannel), new WarpSignerClient(_nodeChannel), new ValidatorStateClient(_nodeChannel), new SharedMemoryClient(_nodeChannel),
+                new AliasReaderClient(_nodeChannel));
             _events = new EventGate(_options.Time, () => open.Chain.Preference, () => open.Chain.HasPending);
             open.Pending += _events.Wake;
             _peers = _options.Peers?.Invoke(open, links) ?? _peers;

@@ -33,6 +33,35 @@ public class GenesisTests
     }
 
     [Fact]
+    public void Many_keys_of_one_value_are_written_as_one_item_and_mean_the_same()
+    {
+        string single = Sample
+            .Replace("\"value\": \"aabb\" }", $"\"value\": \"aabb\" }}, {{ \"program\": \"{Ones}\", \"key\": \"{Ones}\", \"value\": \"aabb\" }}", StringComparison.Ordinal);
+        string grouped = Sample.Replace($"\"key\": \"{Twos}\", \"value\"", $"\"keys\": [ \"{Ones}\", \"{Twos}\" ], \"value\"", StringComparison.Ordinal);
+        Genesis genesis = Parse(single);
+        Assert.Equal(2, genesis.Records.Length);
+        Assert.Equal(genesis.ChainId, Parse(grouped).ChainId);
+        string written = Encoding.UTF8.GetString(GenesisJson.Write(genesis));
+        Assert.Contains("\"keys\"", written, StringComparison.Ordinal);
+        Assert.Equal(genesis.ChainId, Parse(written).ChainId);
+
+        foreach ((string odd, RefusalCode code) in ((string, RefusalCode)[])
+            [
+                ("\"keys\": [], \"value\"", RefusalCode.JsonMissingField),
+                ($"\"keys\": \"{Ones}\", \"value\"", RefusalCode.JsonWrongKind),
+                ($"\"keys\": [ 1 ], \"value\"", RefusalCode.JsonWrongKind),
+                ($"\"keys\": [ \"{Ones}\", \"{Ones}\" ], \"value\"", RefusalCode.GenesisDuplicateEntry),
+                ($"\"keys\": [ \"{Ones}\" ], \"key\": \"{Twos}\", \"value\"", RefusalCode.JsonUnknownField),
+                ("\"value\"", RefusalCode.JsonMissingField),
+            ])
+        {
+            string text = Sample.Replace($"\"key\": \"{Twos}\", \"value\"", odd, StringComparison.Ordinal);
+            Assert.False(Genesis.TryParse(Encoding.UTF8.GetBytes(text), out _, out Refusal refusal));
+            Assert.True(refusal.Code == code, $"{odd}: {refusal}");
+        }
+    }
+
+    [Fact]
     public void Order_and_white_space_do_not_change_the_chain_id_and_content_does()
     {
         string two = Sample.Replace("\"programs\": [", $"\"programs\": [ {{ \"id\": \"{Twos}\", \"code\": \"\" }},", StringComparison.Ordinal);

@@ -33,6 +33,7 @@ public sealed class RemoteTests
         Assert.True(written.ExitCode == ExitCodes.Success, written.Error);
         Assert.True(Genesis.TryParse(await File.ReadAllBytesAsync(file), out Genesis? genesis, out Refusal refusal), refusal.ToString());
         Assert.Contains(genesis.ChainId.ToString(), written.Output, StringComparison.Ordinal);
+        Assert.True(new FileInfo(file).Length <= 1 << 20, $"{new FileInfo(file).Length} bytes: no chain can be created with it");
         Assert.Contains(genesis.Name, Invocation.Of("genesis", "new", "--seed", "7").Output, StringComparison.Ordinal);
 
         await using ServedChain served = await ServedChain.StartAsync(genesis, folder["store"]);

@@ -131,17 +131,19 @@ public sealed class WaitForEventTests
     {
         BlockId parent = One;
         EventGate gate = new(TimeProvider.System, () => parent, () => true) { IsOpen = true };
+        Stopwatch watch = Stopwatch.StartNew();                         // before the answer that the next one keeps its distance from
         await gate.WaitAsync(CancellationToken.None);
-        Stopwatch watch = Stopwatch.StartNew();
         await gate.WaitAsync(CancellationToken.None);
         Assert.True(watch.ElapsedMilliseconds >= EventGate.SpacingMs - 15, $"{watch.ElapsedMilliseconds} ms");
 
-        gate.FoundNothing();
         watch.Restart();
+        parent = Two;
+        await gate.WaitAsync(CancellationToken.None);
+        gate.FoundNothing();
         await gate.WaitAsync(CancellationToken.None);
         Assert.True(watch.ElapsedMilliseconds >= EventGate.RetryMs - 50, $"{watch.ElapsedMilliseconds} ms");
 
-        parent = Two;                                                   // another parent waits for nothing
+        parent = One;                                                   // another parent waits for nothing
         watch.Restart();
         await gate.WaitAsync(CancellationToken.None);
         gate.FoundNothing();

@@ -1,4 +1,4 @@
-// Where workers of a run wait: one ring lets one of them through, and a ring that nobody waits for stays until somebody comes.
+// Where threads wait: one ring lets one of them through, and a ring that nobody waits for stays until somebody comes.
 //
 // Waiting spins a little (a wake-up costs 14 to 99 microseconds) and then parks; nothing is allocated.
 // Threading: anybody. A ring happens before the wait that it lets through.
@@ -9,8 +9,8 @@ namespace ParallelVm.Engine;
 
 internal sealed class Bell
 {
-    private const int SpinsMax = 200;
-    private const int SpinLength = 20;
+    private const int SpinsMax = 1_200;
+    private const int SpinLength = 3;           // a tenth of a microsecond
 
     private readonly object _gate = new();
     private int _rings;                         // changed under the gate
@@ -23,14 +23,10 @@ internal sealed class Bell
     {
         lock (_gate)
         {
-            _rings += count;
-            if (count == 1)
+            for (int i = 0; i < count; i++)
             {
+                _rings++;
                 Monitor.Pulse(_gate);
-            }
-            else
-            {
-                Monitor.PulseAll(_gate);
             }
         }
     }

@@ -66,6 +66,65 @@ public sealed class WorkerPoolTests
         Assert.Equal(100, done);
     }
 
+    // Two threads ring for each other, so that both wait over and over, spinning or parked.
+    [Theory, InlineData(true), InlineData(false)]
+    public void Waiting_at_a_bell_allocates_nothing(bool spins)
+    {
+        const int rounds = 400;
+        Bell there = new();
+        Bell back = new();
+        long grownThere = 0;
+        Thread other = new(() => grownThere = GrownBy(() =>
+        {
+            there.Wait(spins);
+            back.Ring();
+        }));
+        other.Start();
+        long grownHere = GrownBy(() =>
+        {
+            there.Ring();
+            back.Wait(spins);
+        });
+        other.Join();
+        Assert.Equal((0, 0), (grownHere, grownThere));
+
+        static long GrownBy(Action turn)
+        {
+            long before = 0;
+            for (int round = 0; round < rounds; round++)
+            {
+                before = round == rounds / 2 ? GC.GetAllocatedBytesForCurrentThread() : before;
+                turn();
+            }
+
+            return GC.GetAllocatedBytesForCurrentThread() - before;
+        }
+    }
+
+    // A helper that was woken for a Run and comes too late may enter the next one, but not if that wants fewer.
+    [Fact]
+    public void No_run_is_entered_by_more_helpers_than_it_wants()
+    {
+        using WorkerPool pool = new(8);
+        for (int round = 0; round < 2_000; round++)
+        {
+            pool.Run(8, _ => { });
+            int workers = 1 + (round % 3);
+            int highest = 0;
+            pool.Run(workers, worker => InterlockedMax(ref highest, worker));
+            Assert.InRange(highest, 0, workers - 1);
+        }
+
+        static void InterlockedMax(ref int target, int value)
+        {
+            for (int seen = Volatile.Read(ref target); value > seen;)
+            {
+                int before = Interlocked.CompareExchange(ref target, value, seen);
+                seen = before == seen ? value : before;
+            }
+        }
+    }
+
     // A message whose entry is outside its program is our own defect (M1..M3 are admission's). It must surface, not hang,
     // and the engine must be right again afterwards.
     [Fact]

@@ -19,6 +19,9 @@ internal sealed partial class Batch
     private bool _buildsGraph;
     private bool _shardsDirty;
 
+    /// <summary>Every transaction may be in the batch as far as Load can tell; only then are there accesses.</summary>
+    public bool IsWhole => _refused == TxCount;
+
     /// <summary>Checks the transactions, interns and loads their keys.</summary>
     /// <param name="workers">Who may help.</param>
     /// <param name="sharesAll">Even a batch that is not worth it is shared out.</param>

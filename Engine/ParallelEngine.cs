@@ -45,12 +45,14 @@ public sealed class ParallelEngine : IDisposable
     /// <summary>Estimated gas at which a chain is cut: about 50 microseconds of the interpreter.</summary>
     public const ulong ChainGasMax = 20_000;
 
-    /// <summary>Work that is done before a parked thread has woken up: about 100 microseconds.</summary>
-    private const ulong WakeGas = 40_000;
+    /// <summary>When a batch is worth a graph. Work: 100 microseconds, before which a parked thread has not woken up; graph: 10 ns for each transaction and 12.5 for each key,
+    /// between what they cost when nobody and when everybody conflicts.</summary>
+    public static readonly GateLimits Limits = new(Wake: 40_000, GraphPerTransaction: 4, GraphPerAccess: 5);
 
     private readonly TimeProvider _time;
     private readonly JitThreads? _jitThreads;
     private readonly Batch _batch;
+    private readonly ParallelGate _gate;
     private readonly ConflictGraph _graph = new(ChainGasMax);
     private readonly ObjectPool<Interpreter> _interpreters;
     private readonly ObjectPool<ResultMemory> _results = new DefaultObjectPool<ResultMemory>(new DefaultPooledObjectPolicy<ResultMemory>(), ResultsKept);
@@ -77,7 +79,9 @@ public sealed class ParallelEngine : IDisposable
         _time = time;
         Pool = new WorkerPool(maxWorkers);
         Code = code;
-        _batch = new Batch(time, Pool, _graph, salt ?? ((ulong)time.GetTimestamp() * 0x9E3779B97F4A7C15));
+        ulong drawn = salt ?? ((ulong)time.GetTimestamp() * 0x9E3779B97F4A7C15);
+        _batch = new Batch(time, Pool, _graph, drawn);
+        _gate = new ParallelGate(Limits, drawn);
         _interpreters = new DefaultObjectPool<Interpreter>(new InterpreterPolicy(code), maxWorkers);
         _atWork = new Interpreter?[maxWorkers];
         _run = new ParallelRun<BatchTarget>(_graph, new BatchTarget(_batch, _interpreters, _atWork));
@@ -190,7 +194,7 @@ public sealed class ParallelEngine : IDisposable
         moments[0] = _time.GetTimestamp();
         _batch.Load(messages, in context, state, workers, AlwaysParallel);
         moments[1] = _time.GetTimestamp();
-        bool mayBeParallel = workers > 1 && (AlwaysParallel ? messages.Length > 0 : !WorkerPolicy.IsTooSmall(messages.Length));
+        bool mayBeParallel = workers > 1 && (AlwaysParallel ? messages.Length > 0 : _batch.IsWhole && _gate.MayGain(_batch.Accesses, workers));
         if (!_batch.TryPlan(mayBeParallel, _isDirty, out fault))
         {
             result = null;
@@ -262,7 +266,7 @@ public sealed class ParallelEngine : IDisposable
     }
 
     // Do nothing in parallel when there is nothing to gain (scheduling.md, point 5).
-    private int ChooseWorkers(int workers) => AlwaysParallel ? workers : _graph.Work < WakeGas ? 1 : WorkerPolicy.WorkersFor(_graph.Work, _graph.Span, workers);
+    private int ChooseWorkers(int workers) => AlwaysParallel ? workers : WorkerPolicy.WorkersFor(_graph.Work, _graph.Span, workers);
 
     private readonly struct InOrder(Batch batch, Interpreter interpreter) : ITransactionStep
     {

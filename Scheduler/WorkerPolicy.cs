@@ -1,4 +1,4 @@
-// What a worker does next, apart from threads and time: how many take part, whose chains it takes and how many. The engine's workers
+// What a worker does next, apart from threads and time: how many take part (after ParallelGate let the batch in), whose chains it takes and how many. The engine's workers
 // and the simulator's virtual ones decide by this and nothing else.
 //
 //   to run         the most urgent of what is in its hand, on its shelf, or in the row of the start; of equal ones in this order
@@ -14,16 +14,12 @@ namespace ParallelVm.Scheduler;
 /// <summary>The decisions.</summary>
 public static class WorkerPolicy
 {
-    private const int TxMin = 8;
     private const ulong CeilingPermilleMin = 1_300;
     private const int NeighboursLooked = 8;
     private const int PiecesPerWorker = 8;
 
     /// <summary>Most chains that change hands at once.</summary>
     public const int PieceMax = 16;
-
-    /// <summary>True when a batch of so many transactions is not worth a graph.</summary>
-    public static bool IsTooSmall(int txCount) => txCount < TxMin;
 
     /// <summary>How many workers a batch is worth, from its work and span: 1 when there is little to gain, else at most what can be busy.</summary>
     /// <param name="workers">How many there are, at least 1.</param>

@@ -56,7 +56,7 @@ internal sealed class VirtualRun
     public long MakespanNs(in BatchAccesses accesses, ReadOnlySpan<uint> timesNs, int workers)
     {
         _graph.Build(in accesses);
-        int used = WorkerPolicy.IsTooSmall(accesses.TxCount) ? 1 : WorkerPolicy.WorkersFor(_graph.Work, _graph.Span, workers);
+        int used = WorkerPolicy.WorkersFor(_graph.Work, _graph.Span, workers);
         if (used == 1)
         {
             long sum = 0;

@@ -1,4 +1,4 @@
-// How long a transaction will probably take, in gas of 2.5 ns: what its entry used lately beyond the intrinsic gas, and what the engine does
+// How long a transaction will probably take, in gas of 2.5 ns: what its entry used lately beyond the intrinsic gas, and what the run does
 // around every transaction. Intrinsic gas is left out because it pays for bytes, signatures and records, which
 // cost their time elsewhere. It decides how work is cut and ordered, never what comes out of it.
 //
@@ -16,7 +16,7 @@ internal sealed class CostModel
     private const int Places = 256;
     private const int Weight = 4;               // a new batch counts one fourth
     private const ulong UnknownGas = 750;
-    private const ulong EngineGas = 200;        // half a microsecond
+    private const ulong EngineGas = 10;         // 25 ns: between `bench scheduler` limit.engine (one key) and five keys
 
     private readonly ulong[] _average = new ulong[Places];      // two entries that share a place only blur the estimate
 

@@ -45,9 +45,9 @@ public sealed class ParallelEngine : IDisposable
     /// <summary>Estimated gas at which a chain is cut: about 50 microseconds of the interpreter.</summary>
     public const ulong ChainGasMax = 20_000;
 
-    /// <summary>When a batch is worth a graph. Work: 100 microseconds, before which a parked thread has not woken up; graph: 10 ns for each transaction and 12.5 for each key,
-    /// between what they cost when nobody and when everybody conflicts.</summary>
-    public static readonly GateLimits Limits = new(Wake: 40_000, GraphPerTransaction: 4, GraphPerAccess: 5);
+    /// <summary>When a batch is worth a graph, in gas of 2.5 ns, from `bench scheduler`: twice limit.wake (two workers save half of the work, and have to save a wake-up); for
+    /// the graph 10 ns for each transaction and 12.5 for each key, between schedule.interned5 and contended.interned5.</summary>
+    public static readonly GateLimits Limits = new(Wake: 16_000, GraphPerTransaction: 4, GraphPerAccess: 5);
 
     private readonly TimeProvider _time;
     private readonly JitThreads? _jitThreads;

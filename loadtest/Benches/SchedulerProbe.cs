@@ -25,7 +25,7 @@ namespace ParallelVm.Loadtest.Benches;
 internal sealed class SchedulerProbe : INativeProgram
 {
     /// <summary>What the engine's chain cut takes a microsecond for.</summary>
-    private const ulong GasPerMicrosecond = 500;
+    private const ulong GasPerMicrosecond = 400;
 
     private const int CalibrationSteps = 2_000_000;
     private const ulong Factor = 0x9E3779B97F4A7C15;
@@ -42,10 +42,13 @@ internal sealed class SchedulerProbe : INativeProgram
     /// <summary>A probe that takes <paramref name="nanoseconds"/>.</summary>
     public SchedulerProbe(int nanoseconds)
     {
-        _steps = (int)(nanoseconds * 1_000L / PicosecondsPerStep);
+        _steps = StepsOf(nanoseconds);
         _gas = Math.Max(1, (ulong)nanoseconds * GasPerMicrosecond / 1_000);
         _entry = nanoseconds;                                           // so that each duration has an estimate of its own
     }
+
+    /// <summary>How many steps take <paramref name="nanoseconds"/>.</summary>
+    public static int StepsOf(int nanoseconds) => (int)(nanoseconds * 1_000L / PicosecondsPerStep);
 
     /// <inheritdoc/>
     public Outcome Run(Message message, ReadOnlySpan<Record> records, in BlockContext context)
@@ -65,9 +68,23 @@ internal sealed class SchedulerProbe : INativeProgram
     /// <summary>All write the same key.</summary>
     public Message[] Chain(int count) => Make(count, _ => [(0, AccessMode.Write)]);
 
-    /// <summary>Five keys each, of which nobody else has one.</summary>
-    public Message[] Five(int count) => Make(
-        count, i => [(5 * i, AccessMode.Read), ((5 * i) + 1, AccessMode.Write), ((5 * i) + 2, AccessMode.Write), ((5 * i) + 3, AccessMode.Read), ((5 * i) + 4, AccessMode.Add)]);
+    /// <summary>Five keys each, two written, two read, one added to: of which nobody else has one, or of a few that all share.</summary>
+    /// <param name="hotKeys">How many those are; 0 for keys of its own.</param>
+    public Message[] Five(int count, int hotKeys = 0)
+    {
+        SeededRandom random = new(5);
+        return Make(count, i =>
+        {
+            int first = hotKeys == 0 ? 5 * i : random.Next(hotKeys);
+            (int, AccessMode)[] keys = new (int, AccessMode)[5];
+            for (int k = 0; k < keys.Length; k++)
+            {
+                keys[k] = (hotKeys == 0 ? first + k : (first + k) % hotKeys, k < 2 ? AccessMode.Write : k < 4 ? AccessMode.Read : AccessMode.Add);
+            }
+
+            return keys;
+        });
+    }
 
     /// <summary>The adversarial shape of a name.</summary>
     public Message[] Adversarial(string shape, int count) => shape switch
@@ -148,7 +165,8 @@ internal sealed class SchedulerProbe : INativeProgram
         ? new StateKey(new Bytes32(0, number, number, 0))
         : new StateKey(new Bytes32(number * Factor, (number + 1) * Factor, number ^ Factor, number));
 
-    private static ulong Spend(int steps)
+    /// <summary>Spends the time of so many steps.</summary>
+    public static ulong Spend(int steps)
     {
         ulong value = 1;
         for (int i = 0; i < steps; i++)

@@ -3,15 +3,21 @@
 // Read it as: times, so a ratio below 1 is faster than the twin.
 //
 //   serialChain, chain.<cost>          us per transaction when all write one key; twin: the plain loop
+//   serialChain.cores                  processors busy meanwhile
 //   independent.<cost>.w2              us per transaction when no two share a key; twin: one worker
 //   payers1vs100                       us per transaction, one payer for all; twin: a hundred payers
-//   contendedVsUncontended             ns per transaction to build and drain the graph, five keys from eight hot ones; twin: five of its own
-//   schedule.interned5                 the same five keys of its own, as integers; twin: one look at each access and nothing else
+//   schedule.interned5                 ns per transaction to build and drain the graph, five keys of its own, as integers; twin: one look at each access
+//   contended.interned5                the same with five keys of eight hot ones, where each is a chain link; twin: schedule.interned5
 //   schedule.interning5                checking, interning, an empty load and the graph, through the engine; twin: schedule.interned5
+//   schedule.all5                      checking, interning, an empty load, building and draining the graph, on one thread
+//   contendedVsUncontended             the same with five keys of eight hot ones; twin: schedule.all5
 //   allocatedBytesPerTx                bytes per transaction on all threads, from the difference of two batch lengths
 //   adversarial.<shape>.<n>            ns per declared key of a batch of n that does nothing; twin: the plain loop
+//   graph.<shape>.<n>                  the same when the graph is built and drained by two workers whatever it costs; twin: the plain loop
 //   stage.<workload>.<n>.<stage>.w2    ns per transaction of each stage of the engine; twin: the same with one worker
+//   run.<shape>.w<n>, cut.<us>, fold.<workers>, limit.<name>: SchedulerSuite.Limits.cs
 //
+// A time is the least of several rounds: what else the machine does only adds.
 // Threading: the caller's thread; the engine has workers of its own.
 
 using System;
@@ -28,7 +34,7 @@ using ParallelVm.Scheduler;
 namespace ParallelVm.Loadtest.Benches;
 
 /// <summary>Scheduling alone.</summary>
-internal static class SchedulerSuite
+internal static partial class SchedulerSuite
 {
     /// <summary>The suite's name.</summary>
     public const string Name = "scheduler";
@@ -63,12 +69,16 @@ internal static class SchedulerSuite
         AddGraph(rows, engine);
         AddAdversarial(rows, engine, options.Workers);
         AddStages(rows, engine, options.Workers);
+        AddRuns(rows, engine, options.Workers);
+        AddLimits(rows, engine);
         return BenchRunner.Run(Name, rows, options.Runs, EnvironmentProbe.Read(), progress);
     }
 
     private static void AddCosts(List<BenchRow> rows, ParallelEngine engine, int workers)
     {
         Add("serialChain", "plain.serialChain", 1_000, probe => probe.Chain(TxCount), TxCount);
+        Message[] chain = new SchedulerProbe(1_000).Chain(TxCount);
+        rows.Add(new BenchRow("serialChain.cores", "cores", "", () => CoresBusy(engine, chain, new ProbeState(PayersOf(chain)), workers)));
         foreach ((string name, int nanoseconds) in Costs)
         {
             int count = (int)Math.Clamp(BudgetUs * 1_000 / nanoseconds, 200, TxCount);
@@ -102,9 +112,10 @@ internal static class SchedulerSuite
         DrainBatch hot = new(GraphTxCount, KeysEach, HotKeys);
         rows.Add(new BenchRow("schedule.walk5", "ns/tx", "", () => own.MeasureWalk(GraphRounds)));
         rows.Add(new BenchRow("schedule.interned5", "ns/tx", "schedule.walk5", () => own.Measure(GraphRounds)));
-        rows.Add(new BenchRow("contendedVsUncontended", "ns/tx", "schedule.interned5", () => hot.Measure(GraphRounds)));
+        rows.Add(new BenchRow("contended.interned5", "ns/tx", "schedule.interned5", () => hot.Measure(GraphRounds)));
 
         Message[] five = new SchedulerProbe(0).Five(GraphTxCount);
+        Message[] fiveHot = new SchedulerProbe(0).Five(GraphTxCount, HotKeys);
         ProbeState state = new(new HashSet<StateKey>());        // nobody pays, and no key has a record
         rows.Add(new BenchRow("schedule.interning5", "ns/tx", "schedule.interned5", () =>
         {
@@ -113,7 +124,12 @@ internal static class SchedulerSuite
             engine.AlwaysParallel = false;
             return (double)(stages.LoadNs + stages.PlanNs) / five.Length;
         }));
+        rows.Add(new BenchRow("schedule.all5", "ns/tx", "", () => All(five, own)));
+        rows.Add(new BenchRow("contendedVsUncontended", "ns/tx", "schedule.all5", () => All(fiveHot, hot)));
         rows.Add(new BenchRow("allocatedBytesPerTx", "bytes/tx", "", () => AllocatedPerTx(engine, state, five)));
+
+        double All(Message[] messages, DrainBatch graph) =>
+            ((double)Stages(engine, messages, state, in Context, 1, GraphRounds).LoadNs / messages.Length) + graph.Measure(GraphRounds);
     }
 
     private static void AddAdversarial(List<BenchRow> rows, ParallelEngine engine, int workers)
@@ -125,14 +141,15 @@ internal static class SchedulerSuite
             {
                 Lazy<Message[]> made = new(() => probe.Adversarial(shape, length));
                 ProbeState state = new(new HashSet<StateKey>());
-                int rounds = Math.Max(1, 10_000 / length);
+                int rounds = Math.Max(2, 20_000 / length);
                 string twin = $"plain.{shape}.{length}";
-                rows.Add(new BenchRow(twin, "ns/key", "", () => PerKey(1)));
-                rows.Add(new BenchRow($"adversarial.{shape}.{length}", "ns/key", twin, () => PerKey(workers)));
+                rows.Add(new BenchRow(twin, "ns/key", "", () => PerKey(1, hasGraph: false)));
+                rows.Add(new BenchRow($"adversarial.{shape}.{length}", "ns/key", twin, () => PerKey(workers, hasGraph: false)));
+                rows.Add(new BenchRow($"graph.{shape}.{length}", "ns/key", twin, () => PerKey(workers, hasGraph: true)));
 
-                double PerKey(int used)
+                double PerKey(int used, bool hasGraph)
                 {
-                    engine.AlwaysParallel = used > 1;           // the graph is what is attacked: it has to be there
+                    engine.AlwaysParallel = hasGraph;
                     double perTx = Measure(engine, made.Value, state, used, rounds);
                     engine.AlwaysParallel = false;
                     return perTx * length / DeclaredBy(made.Value);
@@ -175,28 +192,41 @@ internal static class SchedulerSuite
     private static double Measure(ParallelEngine engine, Message[] batch, IStateView state, int workers, int rounds)
     {
         TimeProvider time = TimeProvider.System;
-        long start = time.GetTimestamp();
+        double least = double.MaxValue;
         for (int round = 0; round < rounds; round++)
         {
-            engine.Execute(batch, in Context, state, Rules, workers);
+            long start = time.GetTimestamp();
+            engine.Execute(batch, in Context, state, Rules, workers).Recycle();
+            least = Math.Min(least, time.GetElapsedTime(start).TotalNanoseconds);
         }
 
-        return time.GetElapsedTime(start).TotalNanoseconds / rounds / batch.Length;
+        return least / batch.Length;
     }
 
-    // The median round by total, so that stages add up.
+    private static double CoresBusy(ParallelEngine engine, Message[] batch, IStateView state, int workers)
+    {
+        TimeProvider time = TimeProvider.System;
+        TimeSpan before = Environment.CpuUsage.TotalTime;
+        long start = time.GetTimestamp();
+        _ = Measure(engine, batch, state, workers, 50);
+        return (Environment.CpuUsage.TotalTime - before) / time.GetElapsedTime(start);
+    }
+
+    // The round with the least total, so that stages add up.
     private static BatchStages Stages(ParallelEngine engine, Message[] batch, IStateView state, in BlockContext context, int workers, int rounds)
     {
         BatchStages[] all = new BatchStages[rounds];
         long[] totals = new long[rounds];
         for (int round = 0; round < rounds; round++)
         {
-            all[round] = engine.Execute(batch, in context, state, Rules, workers).Trace.Stages;
+            BatchResult result = engine.Execute(batch, in context, state, Rules, workers);
+            all[round] = result.Trace.Stages;
+            result.Recycle();
             totals[round] = StageNames[^1].Of(all[round]);
         }
 
         Array.Sort(totals, all);
-        return all[rounds / 2];
+        return all[0];
     }
 
     private static double AllocatedPerTx(ParallelEngine engine, ProbeState state, Message[] large)
@@ -242,7 +272,7 @@ internal static class SchedulerSuite
         private readonly AccessMode[] _modes;
         private readonly uint[] _costs;
         private readonly int _keyCount;
-        private readonly int[] _stack;
+        private readonly ReadyShelves _shelves = new();
 
         public DrainBatch(int count, int keysEach, int hotKeys)
         {
@@ -251,7 +281,6 @@ internal static class SchedulerSuite
             _keys = new int[count * keysEach];
             _modes = new AccessMode[_keys.Length];
             _costs = new uint[count];
-            _stack = new int[count];
             _keyCount = hotKeys == 0 ? _keys.Length : hotKeys;
             Array.Fill(_costs, 320u);
             for (int tx = 0; tx < count; tx++)
@@ -289,44 +318,36 @@ internal static class SchedulerSuite
         public double Measure(int rounds)
         {
             TimeProvider time = TimeProvider.System;
-            long start = time.GetTimestamp();
+            double least = double.MaxValue;
             for (int round = 0; round < rounds; round++)
             {
+                long start = time.GetTimestamp();
                 _graph.Build(new BatchAccesses(_offsets, _keys, _modes, _costs, _keyCount));
-                StackSink sink = new(_stack);
-                foreach (int chain in _graph.ReadyChains)
-                {
-                    sink.Ready(chain);
-                }
-
+                _shelves.Begin(_graph, 1);
+                HandSink sink = new(_shelves);
                 int done = 0;
-                while (sink.TryPop(out int chain))
+                while (_shelves.CountOf(0) > 0 || _shelves.TryTakeFromRow(0))
                 {
+                    int chain = _shelves.Pop(0);
                     done += _graph.TransactionsOf(chain).Length;
                     _graph.Complete(chain, ref sink);
                 }
 
                 Invariant.Require(done == _costs.Length);
+                least = Math.Min(least, time.GetElapsedTime(start).TotalNanoseconds);
             }
 
-            return time.GetElapsedTime(start).TotalNanoseconds / rounds / _costs.Length;
+            return least / _costs.Length;
         }
     }
 
-    private struct StackSink(int[] stack) : ICompletionSink
+    private readonly struct HandSink(ReadyShelves shelves) : ICompletionSink
     {
-        private int _count;
-
-        public readonly void AdderGroupFinished(int key)
+        public void AdderGroupFinished(int key)
         {
+            // nothing was added
         }
 
-        public void Ready(int chain) => stack[_count++] = chain;
-
-        public bool TryPop(out int chain)
-        {
-            chain = _count == 0 ? -1 : stack[--_count];
-            return chain >= 0;
-        }
+        public void Ready(int chain) => shelves.Push(0, chain);
     }
 }

@@ -138,8 +138,8 @@ internal static class CostProbe
         return values[values.Length / 20];
     }
 
-    // From ringing until the other thread goes on: spinning for it, or parked.
-    private static long Arrival(WorkerPool pool, bool isParked)
+    /// <summary>From ringing until the other thread goes on: spinning for it, or parked.</summary>
+    public static long Arrival(WorkerPool pool, bool isParked)
     {
         Bell bell = new();
         long[] values = new long[Tries];

@@ -32,6 +32,9 @@ internal static class EngineSuite
     /// <summary>The chain that its batches are on.</summary>
     public static readonly ChainId Chain = new(new Bytes32(0, 0, 0, 0x62656e6368));
 
+    /// <summary>The block that its batches run in.</summary>
+    public static readonly BlockContext Context = new(new Height(1), 1, Chain, BaseFee: 1, Fork: 0);
+
     private const int TxCount = 2_000;
 
     /// <summary>Measures the suite.</summary>
@@ -152,9 +155,8 @@ internal static class EngineSuite
 
         private BatchTrace Execute(bool plain = false)
         {
-            BlockContext context = new(new Height(1), 1, Chain, BaseFee: 1, Fork: 0);
             bool runs = engine.TryExecute(
-                workload.Batch, context, workload.State, _rules, plain ? 1 : workers, out BatchResult? result, out _);
+                workload.Batch, Context, workload.State, _rules, plain ? 1 : workers, out BatchResult? result, out _);
             Invariant.Require(runs);
             Invariant.Require(result!.Receipts.Span[^1].Succeeded);
             result.Recycle();

@@ -60,6 +60,7 @@ internal sealed partial class CommandLine
     {
         Command command = new("simulate", "The scheduler on more cores than there are, under several models of what a key is; validated in the same run.");
         Argument<string?> file = new("FILE") { Description = "Trace, one JSON object a line (the load of a seed).", Arity = ArgumentArity.ZeroOrOne };
+        Option<string?> batch = Text("--batch", "A workload of the engine suite instead, as counter.add (none); --blocks, --txs and --rounds apply.");
         Option<string?> microseconds = Text("--us", "What a transaction of a trace is busy for, in microseconds; 0: it touches its keys, no more (10).");
         Option<string?> seed = Text("--seed", "Seed of the load (1).");
         Option<string?> blocks = Text("--blocks", "Blocks of the load (5).");
@@ -70,7 +71,7 @@ internal sealed partial class CommandLine
         Option<bool> anyway = new("--anyway") { Description = "Show more than two workers though the simulation is off at one or two." };
         Option<string?> json = Text("--json", "Report file (none).");
         command.Arguments.Add(file);
-        AddAll(command, microseconds, seed, blocks, txs, mix, conflict, rounds, anyway, json);
+        AddAll(command, batch, microseconds, seed, blocks, txs, mix, conflict, rounds, anyway, json);
         command.SetAction(parsed =>
         {
             Refusal refusal = Refusal.None;
@@ -86,8 +87,13 @@ internal sealed partial class CommandLine
                 return _terminal.Fail(refusal);
             }
 
+            if (parsed.GetValue(file) is not null && parsed.GetValue(batch) is not null)
+            {
+                return _terminal.Fail(new Refusal(RefusalCode.BadCommandLine, "simulate takes a trace or --batch, not both."));
+            }
+
             SimulateOptions options = new(
-                parsed.GetValue(file), (int)busy, seedValue, (int)blockCount, (int)txCount, workload, hot, (int)roundCount, parsed.GetValue(anyway), parsed.GetValue(json));
+                parsed.GetValue(file), parsed.GetValue(batch), (int)busy, seedValue, (int)blockCount, (int)txCount, workload, hot, (int)roundCount, parsed.GetValue(anyway), parsed.GetValue(json));
             return SimulateJob.Run(options, _terminal);
         });
         return command;

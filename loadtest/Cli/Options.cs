@@ -48,13 +48,14 @@ internal sealed record ConflictsOptions(
     string? File, ulong? Block, string? Data, ulong Height, bool BalancesAdd, bool CostsGas, int Keys, string? Json, string? Dot);
 
 /// <summary><c>simulate</c>.</summary>
-/// <param name="File">Trace; null for the load of a seed.</param>
+/// <param name="File">Trace; null for the load of a seed, or a batch.</param>
+/// <param name="Batch">A workload of the engine suite; null for a trace or a load.</param>
 /// <param name="Microseconds">What a transaction of a trace is busy for; 0 for touching its keys only.</param>
 /// <param name="Rounds">Rounds of measuring.</param>
 /// <param name="Anyway">Show what validation does not support.</param>
 /// <param name="Json">Report to write; null for none.</param>
 internal sealed record SimulateOptions(
-    string? File, int Microseconds, ulong Seed, int Blocks, int Txs, WorkloadMix Mix, int ConflictPermyriad, int Rounds, bool Anyway, string? Json);
+    string? File, string? Batch, int Microseconds, ulong Seed, int Blocks, int Txs, WorkloadMix Mix, int ConflictPermyriad, int Rounds, bool Anyway, string? Json);
 
 /// <summary><c>calibrate</c>.</summary>
 /// <param name="Runs">Rounds over all programs; the least time of each counts.</param>

@@ -2,6 +2,8 @@
 //
 //   of a trace   FILE --us N           blocks of a write trace; each transaction is busy for N microseconds (0: it touches its keys, no more)
 //   of a load    --seed S --txs T ...  blocks of the load, interpreted
+//   of a batch   --batch NAME --txs T  a workload of the engine suite, interpreted: of counter.add, what `adds` reaches beside `feesReserved` is
+//                                      what a counter that is added to reaches beside one that is written
 //
 //   1  measure    each transaction alone on one core; the plain loop; two workers; the constants; all in this run, taking turns
 //   2  validate   simulate the same for one and two workers; more than 10 % off, and nothing beyond two is printed
@@ -45,11 +47,12 @@ internal static class SimulateJob
         }
 
         List<SimulatedBlock> blocks = [];
-        if (options.File is null)
+        Refusal refusal = Refusal.None;
+        if (options.File is null && options.Batch is null)
         {
             ReadLoad(options, blocks);
         }
-        else if (!TryReadTrace(options, blocks, out Refusal refusal))
+        else if (!(options.Batch is null ? TryReadTrace(options, blocks, out refusal) : TryReadBatch(options, blocks, out refusal)))
         {
             return terminal.Fail(refusal);
         }
@@ -61,7 +64,7 @@ internal static class SimulateJob
         int[] shown = isTrusted || options.Anyway ? Workers : [.. Workers.Where(workers => workers <= Real)];
         ModelRow[] models = [.. KeyModels.Names.Select((name, model) => Simulate(run, reality, blocks, name, model, shown))];
         SimulateReport report = new(
-            SimulateReport.SchemaName, options.File ?? $"load of seed {options.Seed}", blocks.Count, blocks.Sum(block => block.Batch.Length),
+            SimulateReport.SchemaName, options.File ?? options.Batch ?? $"load of seed {options.Seed}", blocks.Count, blocks.Sum(block => block.Batch.Length),
             reality.Costs, reality.ClockNs, validations, isTrusted, models);
         report.Print(terminal.Output);
         if (options.Json is not null)
@@ -127,6 +130,26 @@ internal static class SimulateJob
         }
 
         return true;
+    }
+
+    private static bool TryReadBatch(SimulateOptions options, List<SimulatedBlock> blocks, out Refusal refusal)
+    {
+        List<EngineWorkload> all = EngineWorkloads.All(options.Txs, []);
+        refusal = all.Any(one => one.Name == options.Batch) ? Refusal.None
+            : new Refusal(RefusalCode.BadOption, $"--batch is one of {string.Join(", ", all.Select(one => one.Name))}; not '{Terminal.OneLine(options.Batch!)}'.");
+        foreach (EngineWorkload workload in all.Where(one => one.Name == options.Batch))
+        {
+            uint[] unit = new uint[workload.Batch.Length];
+            Array.Fill(unit, 1u);
+            ExecutionRules rules = new() { Hashing = new StateHashing(EngineSuite.Chain), Treasury = default };
+            AccessTable[] models = KeyModels.Of(AccessTable.Of(workload.Batch, unit, new KeyNames()), workload.Batch);
+            for (int i = 0; i < options.Blocks; i++)
+            {
+                blocks.Add(new SimulatedBlock(workload.Batch, EngineSuite.Context, workload.State, rules, models));
+            }
+        }
+
+        return !refusal.IsRefused;
     }
 
     private static void ReadLoad(SimulateOptions options, List<SimulatedBlock> blocks)

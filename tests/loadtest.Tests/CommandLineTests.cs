@@ -14,6 +14,8 @@ public sealed class CommandLineTests
     [InlineData("650 BadCommandLine", "run", "--dance")]
     [InlineData("650 BadCommandLine", "run", "--seed")]
     [InlineData("650 BadCommandLine", "run", "surplus")]
+    [InlineData("650 BadCommandLine", "simulate", "trace.jsonl", "--batch", "counter")]
+    [InlineData("651 BadOption", "simulate", "--batch", "nothing")]
     [InlineData("650 BadCommandLine", "run", "--sign-first", "--blocks", "501")]
     [InlineData("650 BadCommandLine", "run", "--sign-first", "--plugin")]
     [InlineData("650 BadCommandLine", "run", "--seed", "1", "--seed", "2")]

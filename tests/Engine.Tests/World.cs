@@ -65,7 +65,7 @@ internal sealed class World
         return batch;
     }
 
-    public Message Make(ProgramId program, uint selector, byte[] arguments, (ProgramId Owner, LocalKey Key, AccessMode Mode)[] slots, PublicKey payer, ulong executionGas, ulong maxPrice, ulong tip)
+    public Message Make(ProgramId program, uint selector, byte[] arguments, (ProgramId Owner, LocalKey Key, AccessMode Mode)[] slots, PublicKey payer, ulong executionGas, ulong maxPrice, ulong tip, VerifiedProgram? verified = null)
     {
         List<ProgramId> programs = [program];
         Access[] uses = new Access[slots.Length];
@@ -94,8 +94,8 @@ internal sealed class World
         {
             Id = new TxId(new Bytes32(0, 0, 0, _nextId++)),
             Programs = [.. programs],
-            Program = TestProgram.Verified,
-            EntryIndex = TestProgram.Verified.FindEntry(selector),
+            Program = verified ?? TestProgram.Verified,
+            EntryIndex = (verified ?? TestProgram.Verified).FindEntry(selector),
             Arguments = arguments,
             Accesses = list,
             Keys = keys,

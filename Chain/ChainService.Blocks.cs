@@ -267,7 +267,7 @@ public sealed partial class ChainService
 
         Clock.Stop(Stage.Decode, start);
         refusal = Refusal.None;
-        bool[] good = VerifySignatures(CollectionsMarshal.AsSpan(unverified));
+        bool[] good = VerifySignatures(CollectionsMarshal.AsSpan(unverified), Workers);
         int bad = Array.IndexOf(good, false);
         if (bad >= 0)
         {
@@ -361,7 +361,7 @@ public sealed partial class ChainService
             && !ChainRules.CheckTime(copy, NowMs()).IsRefused
             && _rules.TryPrepare(copy, out PreparedTransaction? prepared, out _))
         {
-            AddToMempool(prepared);
+            Admit(prepared, isSigned: true);
         }
     }
 

@@ -43,14 +43,9 @@ public sealed partial class ChainService
         bool isGood = prepared.Transaction.VerifySignatures();
         Interlocked.Add(ref _signaturesChecked, prepared.Transaction.Signers.Length);
         Clock.Stop(Stage.Verify, start);
-        if (!isGood)
-        {
-            return BadSignature(prepared.Transaction);
-        }
-
         lock (_gate)
         {
-            return AddToMempool(prepared);
+            return Admit(prepared, isGood);
         }
     }
 
@@ -82,7 +77,7 @@ public sealed partial class ChainService
             for (int k = 0; k < good.Length; k++)
             {
                 int i = legal[k];
-                refusals[i] = good[k] ? AddToMempool(prepared[i]!) : BadSignature(prepared[i]!.Transaction);
+                refusals[i] = Admit(prepared[i]!, good[k]);
             }
         }
 
@@ -90,29 +85,71 @@ public sealed partial class ChainService
     }
 
     /// <summary>
-    /// Checks the signatures of transactions that will be submitted soon, so that it is done while a block is executed: on the
-    /// calling thread, without the service's lock. What does not decode, or is signed badly, is left for its submission to refuse.
+    /// Does what needs no lock of a submission that will come soon, on the calling thread: while a block is executed, or decided on.
     /// </summary>
-    public void CheckAhead(IReadOnlyList<ReadOnlyMemory<byte>> coming)
+    /// <param name="coming">One transaction each; kept by the service, so not to be changed afterwards.</param>
+    /// <returns>For <see cref="SubmitBatch(CheckedBatch)"/>, which gives the answers that these bytes would be given.</returns>
+    public CheckedBatch CheckAhead(IReadOnlyList<ReadOnlyMemory<byte>> coming)
     {
         ArgumentNullException.ThrowIfNull(coming);
-        List<Transaction> decoded = new(coming.Count);
-        foreach (ReadOnlyMemory<byte> bytes in coming)
+        CheckedBatch batch = new(coming.Count);
+        List<int> legal = new(coming.Count);
+        long start = Clock.Start();
+        for (int i = 0; i < coming.Count; i++)
         {
-            if (Transaction.TryDecodeInPlace(bytes, out Transaction? transaction, out _))
+            if (Transaction.TryDecodeInPlace(coming[i], out batch.Transactions[i], out batch.Refusals[i])
+                && _rules.TryPrepare(batch.Transactions[i]!, out batch.Prepared[i], out batch.Refusals[i]))
             {
-                decoded.Add(transaction);
+                legal.Add(i);
             }
         }
 
-        CheckAhead(decoded);
+        Clock.Stop(Stage.Decode, start);
+        bool[] good = VerifySignatures(CollectionsMarshal.AsSpan(legal.ConvertAll(i => batch.Transactions[i]!)), workers: 1);
+        for (int k = 0; k < good.Length; k++)
+        {
+            batch.IsSigned[legal[k]] = good[k];
+        }
+
+        return batch;
     }
 
-    /// <summary>The same for a block that was parsed while its parent is still being executed. It says nothing about the block.</summary>
+    /// <summary>Takes in, in order, what was checked ahead.</summary>
+    /// <returns>One answer per transaction.</returns>
+    public Refusal[] SubmitBatch(CheckedBatch batch)
+    {
+        ArgumentNullException.ThrowIfNull(batch);
+        Refusal[] refusals = new Refusal[batch.Count];
+        lock (_gate)
+        {
+            ulong now = NowMs();
+            for (int i = 0; i < refusals.Length; i++)
+            {
+                refusals[i] = batch.Transactions[i] is { } transaction ? ChainRules.CheckTime(transaction, now) : batch.Refusals[i];
+                if (!refusals[i].IsRefused)
+                {
+                    refusals[i] = batch.Prepared[i] is { } prepared ? Admit(prepared, batch.IsSigned[i]) : batch.Refusals[i];
+                }
+            }
+        }
+
+        return refusals;
+    }
+
+    /// <summary>Checks the signatures of a block that was parsed while its parent is still being executed. It says nothing about the block.</summary>
     public void CheckAhead(Block block)
     {
         ArgumentNullException.ThrowIfNull(block);
-        CheckAhead([.. block.Transactions]);
+        List<Transaction> unknown = [.. block.Transactions];
+        unknown.RemoveAll(transaction => transaction.Chain != _rules.ChainId || _verified.Contains(VerifiedMemory.HashOf(transaction)));
+        bool[] good = VerifySignatures(CollectionsMarshal.AsSpan(unknown), workers: 1);         // the pool belongs to the block that is being executed
+        for (int i = 0; i < good.Length; i++)
+        {
+            if (good[i])
+            {
+                _verified.Add(VerifiedMemory.HashOf(unknown[i]));
+            }
+        }
     }
 
     /// <summary>True while the transaction waits for a block.</summary>
@@ -179,12 +216,12 @@ public sealed partial class ChainService
             : _rules.CheckCall(prepared.Transaction, PreferredPrograms(), PreferredState(), out _);
     }
 
-    private Refusal AddToMempool(PreparedTransaction prepared)
+    private Refusal Admit(PreparedTransaction prepared, bool isSigned)
     {
         Refusal refusal = CheckNew(prepared);
-        if (refusal.IsRefused)
+        if (refusal.IsRefused || !isSigned)
         {
-            return refusal;
+            return refusal.IsRefused ? refusal : BadSignature(prepared.Transaction);
         }
 
         refusal = _mempool.Add(prepared, NativeBalance.Read(PreferredState(), prepared.PayerKey));
@@ -201,29 +238,12 @@ public sealed partial class ChainService
         return refusal;
     }
 
-    // One worker: the pool belongs to the block that is being executed.
-    private void CheckAhead(List<Transaction> transactions)
-    {
-        transactions.RemoveAll(transaction => transaction.Chain != _rules.ChainId || _verified.Contains(VerifiedMemory.HashOf(transaction)));
-        long start = Clock.Start();
-        bool[] good = new bool[transactions.Count];
-        Interlocked.Add(ref _signaturesChecked, _signatures.Verify(CollectionsMarshal.AsSpan(transactions), good, workers: 1));
-        Clock.Stop(Stage.Verify, start);
-        for (int i = 0; i < good.Length; i++)
-        {
-            if (good[i])
-            {
-                _verified.Add(VerifiedMemory.HashOf(transactions[i]));
-            }
-        }
-    }
-
     // Verdicts for all; only what was not checked ahead is checked.
     private bool[] VerifyUnknown(List<Transaction> transactions)
     {
         if (_verified.IsEmpty)
         {
-            return VerifySignatures(CollectionsMarshal.AsSpan(transactions));       // nothing to look up: no hash of each
+            return VerifySignatures(CollectionsMarshal.AsSpan(transactions), Workers);       // nothing to look up: no hash of each
         }
 
         bool[] good = new bool[transactions.Count];
@@ -237,7 +257,7 @@ public sealed partial class ChainService
             }
         }
 
-        bool[] verdicts = VerifySignatures(CollectionsMarshal.AsSpan(unknown.ConvertAll(i => transactions[i])));
+        bool[] verdicts = VerifySignatures(CollectionsMarshal.AsSpan(unknown.ConvertAll(i => transactions[i])), Workers);
         for (int k = 0; k < verdicts.Length; k++)
         {
             good[unknown[k]] = verdicts[k];
@@ -246,11 +266,11 @@ public sealed partial class ChainService
         return good;
     }
 
-    private bool[] VerifySignatures(ReadOnlySpan<Transaction> transactions)
+    private bool[] VerifySignatures(ReadOnlySpan<Transaction> transactions, int workers)
     {
         long start = Clock.Start();
         bool[] good = new bool[transactions.Length];
-        Interlocked.Add(ref _signaturesChecked, _signatures.Verify(transactions, good, Workers));
+        Interlocked.Add(ref _signaturesChecked, _signatures.Verify(transactions, good, workers));
         Clock.Stop(Stage.Verify, start);
         return good;
     }

@@ -1,7 +1,7 @@
 // Drives a chain: takes a signed batch, submits it, builds a block of it, verifies and accepts the block, and counts.
 // One block per height; the chain's clock ticks once per block, so the blocks are a function of the seed.
 //
-//   Take -> clock.Set -> SubmitBatch -> TryBuild -> TryVerify -> Accept        latency: submission to acceptance
+//   Take -> clock.Set -> SubmitBatch -> TryBuild -> TryVerify -> Accept        latency: submission to acceptance, checking ahead not included
 //                                   \-> CheckAhead(the next batch)              beside it, on a thread of its own, with two workers or more
 //
 // What a batch leaves over (a full block, a hot key's share) expires before the next block: a run that continues
@@ -34,7 +34,8 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator)
     private long _allocated;                         // during blocks, as _elapsed and _processor: what runs between them is not the node's
     private TimeSpan _elapsed;
     private TimeSpan _processor;
-    private SignedBatch? _next;                      // taken and being checked ahead
+    private SignedBatch? _next;                      // taken, and checked ahead:
+    private CheckedBatch? _checked;
 
     /// <summary>Blocks accepted so far.</summary>
     public int Blocks { get; private set; }
@@ -72,9 +73,9 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator)
         session.Clock.Set(TransactionFactory.TimeMsAt(batch.Height));
 
         long submitted = _time.GetTimestamp();
-        Refusal[] refusals = chain.SubmitBatch(batch.Transactions);
+        Refusal[] refusals = _checked is null ? chain.SubmitBatch(batch.Transactions) : chain.SubmitBatch(_checked);
         _next = chain.Workers > 1 ? generator.TryTake() : null;
-        Task ahead = _next is { } next ? Task.Run(() => chain.CheckAhead(next.Transactions)) : Task.CompletedTask;
+        Task<CheckedBatch?> ahead = _next is { } next ? Task.Run(() => (CheckedBatch?)chain.CheckAhead(next.Transactions)) : Task.FromResult<CheckedBatch?>(null);
         bool isBuilt = chain.TryBuild(out Block? block);
         if (!isBuilt)
         {
@@ -89,7 +90,7 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator)
         chain.SetPreference(block!.Id);
         chain.Accept(block.Id);
         long accepted = _time.GetTimestamp();
-        ahead.GetAwaiter().GetResult();
+        _checked = ahead.GetAwaiter().GetResult();
 
         _latency.Record((long)(_time.GetElapsedTime(submitted, accepted).TotalMilliseconds * 1e6), block.Transactions.Length);
         Count(refusals, block);

@@ -388,15 +388,53 @@ public class ChainServiceTests
         byte[] forged = good.Bytes.ToArray();
         forged[^1] ^= 1;
         Transaction inBlock = kit.Increment(1, 1);
-        kit.Chain.CheckAhead([good.Bytes, forged, new byte[] { 1, 2, 3 }]);
+        CheckedBatch ahead = kit.Chain.CheckAhead([forged, good.Bytes, new byte[] { 1, 2, 3 }]);
         kit.Chain.CheckAhead(kit.Craft(inBlock));
         Assert.Equal(3, kit.Chain.SignaturesChecked);
-        Refusal[] refusals = kit.Chain.SubmitBatch([forged, good.Bytes]);
+        Refusal[] refusals = kit.Chain.SubmitBatch(ahead);
         Assert.Equal(RefusalCode.BadSignature, refusals[0].Code);
         Assert.False(refusals[1].IsRefused, refusals[1].ToString());
-        Assert.Equal(4, kit.Chain.SignaturesChecked);                   // the forged one, once more
         kit.Verify(kit.Craft(good, inBlock));
-        Assert.Equal(4, kit.Chain.SignaturesChecked);
+        Assert.Equal(3, kit.Chain.SignaturesChecked);
+    }
+
+    // Good ones, copies, strangers' chains, wrong times, flipped bits, cut ends, in any order: the same answers and the same pool either way.
+    [Theory, InlineData(1), InlineData(2), InlineData(3)]
+    public void A_batch_that_was_checked_ahead_is_given_the_answers_that_its_bytes_would_be_given(ulong seed)
+    {
+        using Kit plain = new(workers: 2);
+        using Kit ahead = new(workers: 2);
+        SeededRandom random = new(seed);
+        HashSet<RefusalCode> seen = [];
+        for (int round = 0; round < 20; round++)
+        {
+            List<ReadOnlyMemory<byte>> batch = [];
+            for (int i = 0; i < 30; i++)
+            {
+                byte[] bytes = plain.Increment(random.Next(12), random.Next(8), tip: (ulong)random.Next(4), expiresInMs: random.Chance(1, 4) ? 1_000UL : 30_000).Bytes.ToArray();
+                if (random.Chance(1, 3))
+                {
+                    bytes[random.Next(bytes.Length)] ^= (byte)(1 << random.Next(8));
+                }
+
+                batch.Add(random.Chance(1, 10) ? bytes.AsMemory(0, random.Next(bytes.Length)) : bytes);
+            }
+
+            CheckedBatch early = ahead.Chain.CheckAhead(batch);
+            plain.Time.NowMs += 2_000;                                  // some expire between
+            ahead.Time.NowMs += 2_000;
+            Refusal[] expected = plain.Chain.SubmitBatch(batch);
+            Refusal[] actual = ahead.Chain.SubmitBatch(early);
+            for (int i = 0; i < expected.Length; i++)
+            {
+                Assert.True(expected[i] == actual[i], $"seed {seed} round {round} transaction {i}: {expected[i]} / {actual[i]}");
+                seen.Add(expected[i].Code);
+            }
+
+            Assert.Equal(plain.Chain.MempoolCount, ahead.Chain.MempoolCount);
+        }
+
+        Assert.Superset(new HashSet<RefusalCode> { RefusalCode.None, RefusalCode.BadSignature, RefusalCode.DuplicateTransaction, RefusalCode.Expired }, seen);
     }
 
     // One check per signature, however large the block: known ones are recognised by their bytes.

@@ -6,7 +6,9 @@
 //   <workload>.<engine>            all workers; twin: the row above
 //
 // Beside the value, each row has: tps; workUs and spanUs of its batch, in time measured on one core; ceiling = work / span;
-// efficiency = max(work / workers, span) over what the run and the graph took; cpuSecondsPerMTx and bytesPerTx of the process; and
+// efficiency = max(work / workers, span) over what the run and the graph took; interference = what a plain loop takes while another one runs
+// beside it, over what it takes alone (two cores that are threads of one, or share a cache, slow each other without any scheduling), and
+// coreEfficiency = the efficiency if work took that much longer: what is left to win; cpuSecondsPerMTx and bytesPerTx of the process; and
 // where the nanoseconds of a transaction go: loadNs, planNs, runNs, settleNs, diffNs.
 //
 // Workloads: EngineWorkloads.   Threading: the caller's thread; the engine has workers of its own.
@@ -14,10 +16,12 @@
 using System;
 using System.Collections.Generic;
 using System.Linq;
+using System.Threading;
 using ParallelVm.Engine;
 using ParallelVm.Executor;
 using ParallelVm.Loadtest.Cli;
 using ParallelVm.Loadtest.Reports;
+using ParallelVm.Loadtest.Simulate;
 using ParallelVm.Primitives;
 using ParallelVm.Primitives.State;
 
@@ -44,11 +48,14 @@ internal static class EngineSuite
         List<EngineWorkload> workloads = EngineWorkloads.All(TxCount, notes);
         using ParallelEngine interpreted = new(TimeProvider.System, options.Workers, jit: JitMode.Off);
         using ParallelEngine compiled = new(TimeProvider.System, options.Workers, jit: JitMode.AtOnce);
+        using ParallelEngine interpretedBeside = new(TimeProvider.System, maxWorkers: 1, jit: JitMode.Off);
+        using ParallelEngine compiledBeside = new(TimeProvider.System, maxWorkers: 1, jit: JitMode.AtOnce);
+        using WorkerPool pool = new(2);
         List<BenchRow> rows = [];
         foreach (EngineWorkload workload in workloads)
         {
-            AddPair(rows, workload, interpreted, "interp", options.Workers);
-            AddPair(rows, workload, compiled, "jit", options.Workers);
+            AddPair(rows, workload, new Engines(interpreted, interpretedBeside, pool), "interp", options.Workers);
+            AddPair(rows, workload, new Engines(compiled, compiledBeside, pool), "jit", options.Workers);
         }
 
         return BenchRunner.Run(Name, rows, options.Runs, EnvironmentProbe.Read(), progress) with { Notes = notes.Count == 0 ? null : [.. notes] };
@@ -61,21 +68,25 @@ internal static class EngineSuite
         return (workload.Batch, workload.State);
     }
 
-    private static void AddPair(List<BenchRow> rows, EngineWorkload workload, ParallelEngine engine, string engineName, int workers)
+    private static void AddPair(List<BenchRow> rows, EngineWorkload workload, Engines engines, string engineName, int workers)
     {
-        EngineProbe serial = new(workload, engine, 1, null);
-        EngineProbe parallel = new(workload, engine, workers, serial);
+        EngineProbe serial = new(workload, engines, 1, null);
+        EngineProbe parallel = new(workload, engines, workers, serial);
         string name = $"{workload.Name}.{engineName}";
         rows.Add(new BenchRow(name + ".serial", "us/tx", "", serial.Measure) { Extra = serial.Figures });
         rows.Add(new BenchRow(name, "us/tx", name + ".serial", parallel.Measure) { Extra = parallel.Figures });
     }
 
+    /// <summary>The engine that is measured, and another for what runs beside it.</summary>
+    private sealed record Engines(ParallelEngine Measured, ParallelEngine Beside, WorkerPool Pool);
+
     /// <summary>One row's measurements.</summary>
     /// <param name="twin">The plain loop's; null for the plain loop itself.</param>
-    private sealed class EngineProbe(EngineWorkload workload, ParallelEngine engine, int workers, EngineProbe? twin)
+    private sealed class EngineProbe(EngineWorkload workload, Engines engines, int workers, EngineProbe? twin)
     {
         private const int BatchesPerRun = 5;
         private const int MeasuredBatches = 15;
+        private const int TogetherMax = 15;
 
         private readonly ExecutionRules _rules = new() { Hashing = new StateHashing(Chain), Treasury = default };
         private readonly List<BatchStages> _stages = [];
@@ -94,7 +105,7 @@ internal static class EngineSuite
             Span<BatchStages> stages = stackalloc BatchStages[BatchesPerRun];
             for (int i = 0; i < BatchesPerRun; i++)
             {
-                stages[i] = Execute().Stages;
+                stages[i] = Execute(engines.Measured, workers).Stages;
             }
 
             double value = time.GetElapsedTime(start).TotalMicroseconds / BatchesPerRun / workload.Batch.Length;
@@ -118,13 +129,17 @@ internal static class EngineSuite
             (double work, double span) = WorkAndSpan();
             double overhead = Typical(s => s.PlanNs) - (twin ?? this).Typical(s => s.PlanNs);
             double bound = Math.Max(work / workers, span);
+            double interference = twin is null ? 1 : Interference();
+            double taken = Math.Max(1, Typical(s => s.RunNs) + overhead);
             return
             [
                 ("tps", 1e6 / Middle(_values)),
                 ("workUs", work / 1e3),
                 ("spanUs", span / 1e3),
                 ("ceiling", work / Math.Max(1, span)),
-                ("efficiency", bound / Math.Max(1, Typical(s => s.RunNs) + overhead)),
+                ("efficiency", bound / taken),
+                ("interference", interference),
+                ("coreEfficiency", Math.Max(work * interference / workers, span) / taken),
                 ("cpuSecondsPerMTx", _cpu.TotalSeconds / executed * 1e6),
                 ("bytesPerTx", _allocated / executed),
                 ("loadNs", Typical(s => s.LoadNs) / count),
@@ -141,22 +156,43 @@ internal static class EngineSuite
         private (double Work, double Span) WorkAndSpan()
         {
             (long timed, long span) = (long.MaxValue, long.MaxValue);
-            engine.MeasuresTransactions = true;
+            engines.Measured.MeasuresTransactions = true;
             for (int i = 0; i < MeasuredBatches; i++)
             {
-                BatchTrace trace = Execute(plain: true);
+                BatchTrace trace = Execute(engines.Measured, 1);
                 (timed, span) = (Math.Min(timed, trace.WorkNs), Math.Min(span, trace.SpanNs));
             }
 
-            engine.MeasuresTransactions = false;
+            engines.Measured.MeasuresTransactions = false;
             double work = (twin ?? this).Typical(s => s.RunNs);
             return (work, work * Math.Min(1, span / (double)Math.Max(1, timed)));
         }
 
-        private BatchTrace Execute(bool plain = false)
+        // The least of a few, alone and together: whatever else the machine does only adds.
+        private double Interference()
+        {
+            (long alone, long together) = (long.MaxValue, long.MaxValue);
+            for (int i = 0; i < TogetherMax; i++)
+            {
+                Execute(engines.Measured, 1);
+                alone = Math.Min(alone, Execute(engines.Measured, 1).Stages.RunNs);
+                long sum = 0;
+                bool met = CostProbe.TryTogether(engines.Pool, worker =>
+                {
+                    ParallelEngine engine = worker == 0 ? engines.Measured : engines.Beside;
+                    Execute(engine, 1);                                 // warms, beside the other's
+                    Interlocked.Add(ref sum, Execute(engine, 1).Stages.RunNs);
+                });
+                together = met ? Math.Min(together, sum) : together;
+            }
+
+            return together == long.MaxValue ? 1 : Math.Max(1, together / (2.0 * Math.Max(1, alone)));
+        }
+
+        private BatchTrace Execute(ParallelEngine engine, int used)
         {
             bool runs = engine.TryExecute(
-                workload.Batch, Context, workload.State, _rules, plain ? 1 : workers, out BatchResult? result, out _);
+                workload.Batch, Context, workload.State, _rules, used, out BatchResult? result, out _);
             Invariant.Require(runs);
             Invariant.Require(result!.Receipts.Span[^1].Succeeded);
             result.Recycle();

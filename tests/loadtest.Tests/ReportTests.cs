@@ -118,7 +118,7 @@ public sealed class ReportTests
         {
             Assert.Equal(
                 [
-                    "name", "value", "unit", "twin", "twinValue", "ratio", "spread", "runs", "tps", "workUs", "spanUs", "ceiling", "efficiency",
+                    "name", "value", "unit", "twin", "twinValue", "ratio", "spread", "runs", "tps", "workUs", "spanUs", "ceiling", "efficiency", "interference", "coreEfficiency",
                     "cpuSecondsPerMTx", "bytesPerTx", "loadNs", "planNs", "runNs", "settleNs", "diffNs",
                 ],
                 Names(row));

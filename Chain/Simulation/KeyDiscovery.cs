@@ -11,6 +11,8 @@
 //   until nothing is taken
 //   put back what the run did without
 //
+// Keys that are compared in memory, or as hashes of something that the run or the caller knows, are clues too (KeyWatch, DigestWatch).
+//
 // A slot that nothing decides stays open (the receiver of a transfer, the pool of a swap). So does one whose key is derived from an
 // open one: a second search with other placeholders finds another key for it.
 //

@@ -18,6 +18,8 @@ internal sealed class KeySearch
 {
     private const string PlaceholderContext = "ParallelVm 2026-11 v1 undiscovered key";
 
+    private const int MaxSaid = 128;
+
     private readonly ChainRules _rules;
     private readonly CallRequest _request;
     private readonly StateSnapshot _snapshot;
@@ -25,6 +27,7 @@ internal sealed class KeySearch
     private readonly ulong _salt;
     private readonly Interpreter _interpreter = new();
     private readonly byte[] _value = new byte[StateLimits.MaxRecordBytes];
+    private readonly List<Bytes32> _said;
     private ProgramEntry _entry = null!;
     private Place[] _places = [];
     private Run _last = null!;
@@ -37,6 +40,7 @@ internal sealed class KeySearch
         _snapshot = snapshot;
         _salt = salt;
         _cancel = cancel;
+        _said = SaidBy(request);
     }
 
     /// <summary>How the last run ended.</summary>
@@ -96,6 +100,32 @@ internal sealed class KeySearch
         PutBack();
         refusal = Refusal.None;
         return true;
+    }
+
+    // 32-byte values that a wanted key may be: signers, keys, and what stands in the arguments at multiples of eight.
+    private static List<Bytes32> SaidBy(CallRequest request)
+    {
+        List<Bytes32> said = [];
+        foreach (PublicKey signer in request.Signers)
+        {
+            said.Add(signer.Value);
+        }
+
+        foreach (RequestedSlot slot in request.Slots)
+        {
+            if (slot.Key is { } key)
+            {
+                said.Add(key.Value);
+            }
+        }
+
+        ReadOnlySpan<byte> arguments = request.Arguments.Span;
+        for (int at = 0; at + Bytes32.Size <= arguments.Length && said.Count < MaxSaid; at += sizeof(ulong))
+        {
+            said.Add(Bytes32.From(arguments.Slice(at, Bytes32.Size)));
+        }
+
+        return said;
     }
 
     private bool TryFindEntry(out Refusal refusal)
@@ -247,7 +277,7 @@ internal sealed class KeySearch
                 i, transaction.SlotTable[i], place.Key.Value, place.IsKeyOpen, place.Placeholders, place.Owner.Value, place.IsOwnerOpen);
         }
 
-        KeyWatch watch = new(Array.FindAll(watched, static slot => slot.IsKeyOpen || slot.IsOwnerOpen));
+        KeyWatch watch = new(Array.FindAll(watched, static slot => slot.IsKeyOpen || slot.IsOwnerOpen), _said);
         Outcome outcome = _interpreter.Run(message, RecordsOf(message, prepared), _snapshot.ContextOf(programs), watch);
         _gas += outcome.GasUsed - message.IntrinsicGas;
         run = new Run(transaction, watch, outcome);

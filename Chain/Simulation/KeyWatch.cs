@@ -6,7 +6,7 @@
 //
 // Keys are known by their value: a key that nobody has said is a random-looking placeholder, so wherever 32 bytes (or, of a
 // placeholder, 16 or 8 of them in their place) turn up in a comparison, they come from that slot, through whatever moves and calls.
-// What is compared in memory (MCMP) or as a hash of a key leaves no clue.
+// Bytes of memory that are compared (MCMP) are looked through for the key wherever it lies in them; of a hash of the key DigestWatch may know what was hashed.
 //
 // It notes as well which accesses were read, written and added to.
 //
@@ -15,6 +15,7 @@
 using System;
 using System.Buffers.Binary;
 using System.Collections.Generic;
+using System.Runtime.InteropServices;
 using ParallelVm.AccessLists;
 using ParallelVm.Executor;
 using ParallelVm.Executor.Bytecode;
@@ -59,15 +60,20 @@ internal readonly record struct WatchedSlot(
     int Slot, int Access, Bytes32 Key, bool IsKeyOpen, int Placeholders, Bytes32 Owner, bool IsOwnerOpen);
 
 /// <summary>Collects clues and uses.</summary>
-internal sealed class KeyWatch(WatchedSlot[] watched) : ITraceSink
+internal sealed class KeyWatch(WatchedSlot[] watched, IReadOnlyList<Bytes32> said) : ITraceSink
 {
     private const int MaxClues = 1024;
+    private const int MaxCompared = 4096;                   // bytes of memory that are looked through
+
+    private const int AllWords = 0b1111;
 
     private readonly List<ushort[]> _slots = [];            // by depth
     private readonly RecordUses[] _uses = new RecordUses[AccessList.MaxAccesses];
     private readonly List<KeyClue> _clues = [];
     private readonly ulong[][] _keys = Array.ConvertAll(watched, slot => CellsOf(slot.Key));
     private readonly ulong[][] _owners = Array.ConvertAll(watched, slot => CellsOf(slot.Owner));
+    private readonly DigestWatch _digests = new(said);
+    private byte[]? _hashed;                                // what the instruction hashes that is running
     private ulong _ownersAsked;                             // by access
 
     /// <summary>Instructions that ran.</summary>
@@ -84,6 +90,30 @@ internal sealed class KeyWatch(WatchedSlot[] watched) : ITraceSink
     {
         _slots.RemoveRange(depth, _slots.Count - depth);
         _slots.Add(slots.ToArray());
+    }
+
+    /// <inheritdoc/>
+    public void Before(in TraceStep step, ReadOnlySpan<ulong> cells, ITraceMemory memory)
+    {
+        ulong word = step.Word;
+        (int b, int c, int d) = ((byte)(word >> 16), (byte)(word >> 24), (byte)(word >> 32));
+        switch ((Opcode)(byte)word)
+        {
+            case Opcode.Mcmp when cells[d] <= MaxCompared:
+                if (memory.TryRead(cells[b], cells[d], out ReadOnlySpan<byte> left) && memory.TryRead(cells[c], cells[d], out ReadOnlySpan<byte> right))
+                {
+                    CompareBytes(left, right);
+                }
+
+                break;
+            case Opcode.Keccak or Opcode.Sha256 or Opcode.Blake3 when cells[c] <= DigestWatch.InputMax:
+                _hashed = memory.TryRead(cells[b], cells[c], out ReadOnlySpan<byte> input) ? input.ToArray() : null;
+                break;
+            default:
+                break;
+        }
+
+        Before(step, cells);
     }
 
     /// <inheritdoc/>
@@ -117,6 +147,12 @@ internal sealed class KeyWatch(WatchedSlot[] watched) : ITraceSink
     /// <inheritdoc/>
     public void After(in TraceStep step, ReadOnlySpan<ulong> cells, ulong gas, ushort code)
     {
+        if (_hashed is { } input && code == 0)
+        {
+            _digests.Note((Opcode)(byte)step.Word, input, ValueOf(cells.Slice((byte)(step.Word >> 8), 4)));
+        }
+
+        _hashed = null;
     }
 
     /// <inheritdoc/>
@@ -168,6 +204,11 @@ internal sealed class KeyWatch(WatchedSlot[] watched) : ITraceSink
             {
                 Match(slot, isOwner: false, _keys[i], slot.Placeholders, left, right);
                 Match(slot, isOwner: false, _keys[i], slot.Placeholders, right, left);
+                if (left.Length == 4 && slot.Placeholders == AllWords)
+                {
+                    MatchDigest(slot, ValueOf(left), ValueOf(right));
+                    MatchDigest(slot, ValueOf(right), ValueOf(left));
+                }
             }
 
             if (slot.IsOwnerOpen && ((_ownersAsked >> slot.Access) & 1) != 0)
@@ -176,6 +217,62 @@ internal sealed class KeyWatch(WatchedSlot[] watched) : ITraceSink
                 Match(slot, isOwner: true, _owners[i], 0, right, left);
             }
         }
+    }
+
+    private void MatchDigest(in WatchedSlot slot, in Bytes32 hash, in Bytes32 wanted)
+    {
+        if (_digests.TryFind(hash, wanted, slot.Key.ToArray(), out Bytes32? value))
+        {
+            Add(new KeyClue(slot.Slot, IsOwner: false, 0, 4, value.Value));
+        }
+    }
+
+    // Eight, sixteen or thirty-two bytes are compared as cells are; of others every place is looked at where a whole key lies.
+    private void CompareBytes(ReadOnlySpan<byte> left, ReadOnlySpan<byte> right)
+    {
+        if (left.SequenceEqual(right))
+        {
+            return;
+        }
+
+        if (left.Length is 8 or 16 or Bytes32.Size)
+        {
+            Span<ulong> cells = stackalloc ulong[8];
+            left.CopyTo(MemoryMarshal.AsBytes(cells));
+            right.CopyTo(MemoryMarshal.AsBytes(cells[4..]));
+            Compare(cells[..(left.Length / sizeof(ulong))], cells.Slice(4, left.Length / sizeof(ulong)));
+            return;
+        }
+
+        foreach (ref readonly WatchedSlot slot in watched.AsSpan())
+        {
+            if (slot.IsKeyOpen && slot.Placeholders == AllWords)
+            {
+                MatchBytes(slot, left, right);
+                MatchBytes(slot, right, left);
+            }
+        }
+    }
+
+    private void MatchBytes(in WatchedSlot slot, ReadOnlySpan<byte> side, ReadOnlySpan<byte> other)
+    {
+        byte[] key = slot.Key.ToArray();
+        for (int at = side.IndexOf(key); at >= 0;)
+        {
+            Add(new KeyClue(slot.Slot, IsOwner: false, 0, 4, Bytes32.From(other.Slice(at, Bytes32.Size))));
+            int next = side[(at + 1)..].IndexOf(key);
+            at = next < 0 ? -1 : at + 1 + next;
+        }
+    }
+
+    private void Add(in KeyClue clue)
+    {
+        if (_clues.Count == MaxClues)
+        {
+            _clues.RemoveRange(0, MaxClues / 2);            // the last ones are those that a failure is about
+        }
+
+        _clues.Add(clue);
     }
 
     // Parts of what is found already are not followed: a word of zeros is anybody's.
@@ -190,14 +287,9 @@ internal sealed class KeyWatch(WatchedSlot[] watched) : ITraceSink
                 continue;
             }
 
-            if (_clues.Count == MaxClues)
-            {
-                _clues.RemoveRange(0, MaxClues / 2);        // the last ones are those that a failure is about
-            }
-
             value.Clear();
             other.CopyTo(value[first..]);
-            _clues.Add(new KeyClue(slot.Slot, isOwner, first, side.Length, ValueOf(value)));
+            Add(new KeyClue(slot.Slot, isOwner, first, side.Length, ValueOf(value)));
         }
     }
 

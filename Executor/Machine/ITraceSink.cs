@@ -33,8 +33,14 @@ public interface ITraceSink
     /// <param name="cells">The 128 cells from the frame's first; those beyond the function's own are not its.</param>
     void Before(in TraceStep step, ReadOnlySpan<ulong> cells);
 
+    /// <summary>The same, for who wants to see the memory that the instruction sees.</summary>
+    /// <param name="step">Which.</param>
+    /// <param name="cells">As in the other.</param>
+    /// <param name="memory">The memory of the program that runs; what it gives is good until this returns.</param>
+    void Before(in TraceStep step, ReadOnlySpan<ulong> cells, ITraceMemory memory) => Before(step, cells);
+
     /// <summary>The instruction is done, before the next begins.</summary>
-    /// <param name="step">The step that <see cref="Before"/> named.</param>
+    /// <param name="step">The step that began last.</param>
     /// <param name="cells">The same frame.</param>
     /// <param name="gas">Gas left after it.</param>
     /// <param name="code">0, or the trap or revert code that it ended the program with.</param>
@@ -43,6 +49,13 @@ public interface ITraceSink
     /// <summary>The program that began last ends.</summary>
     /// <param name="code">0 for success, else trap or revert code; out of gas at a block's charge has no instruction of its own.</param>
     void Leave(ushort code);
+}
+
+/// <summary>Memory of a program that runs.</summary>
+public interface ITraceMemory
+{
+    /// <summary>The bytes at an address; false outside mapped memory.</summary>
+    bool TryRead(ulong address, ulong length, out ReadOnlySpan<byte> bytes);
 }
 
 /// <summary>Is a loop compiled with calls to the sink?</summary>

@@ -210,7 +210,7 @@ internal sealed unsafe class Machine
         active.Step = new TraceStep(Depth, function, code.Origins[at], word, code.PriceOf(word), gas);
         active.StepFrame = frame;
         active.HasOpenStep = true;
-        Sink!.Before(active.Step, new ReadOnlySpan<ulong>(frame, Container.MaxCells));
+        Sink!.Before(active.Step, new ReadOnlySpan<ulong>(frame, Container.MaxCells), active.Memory);
     }
 
     /// <summary>Shows the sink that the open instruction of the active program is done.</summary>

@@ -12,7 +12,7 @@ using ParallelVm.Executor.Bytecode;
 namespace ParallelVm.Executor;
 
 /// <summary>Memory of a worker's machine, reused run after run.</summary>
-internal sealed unsafe class MachineMemory
+internal sealed unsafe class MachineMemory : ITraceMemory
 {
     /// <summary>Where DATA is mapped.</summary>
     public const ulong DataAddress = 0x1000;

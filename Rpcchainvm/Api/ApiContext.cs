@@ -30,6 +30,9 @@ internal sealed record ApiContext
     /// <summary>Told of transactions that have just entered the mempool: they are to be gossiped, and a builder may be waiting for them.</summary>
     public Action<IReadOnlyList<GossipItem>>? Submitted { get; init; }
 
+    /// <summary>For a method that turns out to be heavy only for some of what is asked; set by the server that runs it.</summary>
+    public HeavyGate? Heavy { get; init; }
+
     /// <summary>The caller has gone away.</summary>
     public CancellationToken Cancel { get; init; }
 }

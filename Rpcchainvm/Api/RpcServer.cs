@@ -41,14 +41,11 @@ internal sealed class RpcServer : IDisposable
     public const int MaxDepth = 16;
 
     private const int MaxIdChars = 256;
-    private const int HeavyAtOnce = 2;
-
-    private static readonly TimeSpan HeavyWait = TimeSpan.FromSeconds(2);
     private static readonly JsonDocumentOptions Options = new() { MaxDepth = MaxDepth };
 
     private readonly ApiContext _api;
     private readonly Dictionary<string, RpcMethod> _methods = new(StringComparer.Ordinal);
-    private readonly SemaphoreSlim _heavy = new(HeavyAtOnce);
+    private readonly HeavyGate _heavy = new();
     private long _requests;
     private long _errors;
 
@@ -195,15 +192,15 @@ internal sealed class RpcServer : IDisposable
             return parameters.Error;
         }
 
-        if (method.IsHeavy && !_heavy.Wait(HeavyWait, CancellationToken.None))
+        if (method.IsHeavy && !_heavy.TryEnter())
         {
-            return new RpcError(RpcError.Busy, "Too many simulations are running; ask again later.");
+            return HeavyGate.Full;
         }
 
         try
         {
             using Utf8JsonWriter json = new(result);
-            RpcError error = method.Run(_api with { Cancel = cancel }, parameters, json);
+            RpcError error = method.Run(_api with { Cancel = cancel, Heavy = _heavy }, parameters, json);
             return parameters.Error.IsError ? parameters.Error : error;
         }
         catch (StateStoreException e)
@@ -218,7 +215,7 @@ internal sealed class RpcServer : IDisposable
         {
             if (method.IsHeavy)
             {
-                _heavy.Release();
+                _heavy.Leave();
             }
         }
     }

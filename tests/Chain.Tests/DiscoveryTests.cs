@@ -23,7 +23,8 @@ public sealed class DiscoveryTests : IDisposable
 
     // entry 1 compares its slot word by word; entry 2 joins two equalities before it branches; entry 3 reads a balance of another
     // program and insists on the owner; entry 4 must not be given the payer's own key; entry 5 hashes a key before it compares;
-    // entry 6 wants its two slots to be one record
+    // entry 6 wants its two slots to be one record; entry 7 compares in memory, a key alone and one in the midst of other bytes; entry 8 compares
+    // the hash of its argument's second quad with the hash of a key and a tag, and entry 9 wants the key that has the hash in its first argument
     private const string WordsSource = """
         .const W0 0x0102030405060708
         .const W1 0x2222222222222222
@@ -45,6 +46,13 @@ public sealed class DiscoveryTests : IDisposable
         .entry same selector 6
         .slot left Write
         .slot right Write
+        .entry memory selector 7 pages 1
+        .slot alone Write
+        .slot amid Write
+        .entry tagged selector 8 pages 1
+        .slot tag Write
+        .entry unhashed selector 9 pages 1
+        .slot preimage Write
 
         .func words cells 12
         .cell key r0
@@ -151,6 +159,81 @@ public sealed class DiscoveryTests : IDisposable
             halt
         wrong:
             ldi flag, 5
+            abort flag
+
+        .func memory cells 32
+        .cell key r0
+        .cell me r4
+        .cell here r8
+        .cell there r9
+        .cell length r10
+        .cell flag r11
+        .cell step r12
+            ldi flag, 1
+            mgrow here, flag
+            ldi step, 256
+            add there, here, step
+            ldi length, 32
+            skey key, alone
+            stq key, [here]
+            caller me
+            stq me, [there]
+            mcmp flag, here, there, length
+            jnz flag, wrong
+            ldi length, 45
+            skey key, amid
+            stq key, [here + 8]
+            self me
+            stq me, [there + 8]
+            mcmp flag, here, there, length
+            jnz flag, wrong
+            halt
+        wrong:
+            ldi flag, 7
+            abort flag
+
+        .func tagged cells 32
+        .cell key r0
+        .cell said r4
+        .cell here r8
+        .cell length r9
+        .cell flag r10
+            ldi flag, 1
+            mgrow here, flag
+            ldi length, 40
+            ldi flag, 77
+            st8 flag, [here]
+            skey key, tag
+            stq key, [here + 8]
+            sha256 key, here, length
+            argq said, 32
+            stq said, [here + 8]
+            sha256 said, here, length
+            qeq flag, key, said
+            jz flag, wrong
+            halt
+        wrong:
+            ldi flag, 8
+            abort flag
+
+        .func unhashed cells 32
+        .cell key r0
+        .cell said r4
+        .cell here r8
+        .cell length r9
+        .cell flag r10
+            ldi flag, 1
+            mgrow here, flag
+            ldi length, 32
+            skey key, preimage
+            stq key, [here]
+            keccak key, here, length
+            argq said, 0
+            qeq flag, key, said
+            jz flag, wrong
+            halt
+        wrong:
+            ldi flag, 9
             abort flag
 
         .func same cells 16
@@ -273,12 +356,41 @@ public sealed class DiscoveryTests : IDisposable
     }
 
     [Fact]
-    public void A_key_that_is_compared_as_a_hash_stays_open_and_the_failure_is_told()
+    public void A_key_that_is_compared_in_memory_is_found_wherever_it_lies()
+    {
+        Discovery found = Discover(Words, 7, []);
+        Assert.True(found.IsComplete, found.Outcome.ToString());
+        Assert.Equal((Accounts[0].PublicKey.Value, Words.Value), (found.Slots[0].Key!.Value.Value, found.Slots[1].Key!.Value.Value));
+        Assert.Equal(Halt.Success, found.Outcome.Halt);
+    }
+
+    [Fact]
+    public void A_key_that_is_compared_as_a_hash_is_found_when_the_run_hashed_what_it_wants()
     {
         Discovery found = Discover(Words, 5, []);
-        Assert.Equal(SlotOrigin.Open, found.Slots[0].Origin);
-        Assert.Equal(256 + 5, found.Outcome.Code);
-        Assert.False(found.IsExhausted);
+        Assert.True(found.IsComplete);
+        Assert.Equal(Accounts[0].PublicKey.Value, found.Slots[0].Key!.Value.Value);
+        Assert.Equal(Halt.Success, found.Outcome.Halt);
+
+        Bytes32 wanted = Blake3.Hash("wanted"u8);
+        found = DiscoverWith(8, [.. new byte[32], .. wanted.ToArray()]);
+        Assert.Equal(wanted, found.Slots[0].Key!.Value.Value);
+        Assert.Equal(Halt.Success, found.Outcome.Halt);
+    }
+
+    [Fact]
+    public void A_key_whose_hash_is_wanted_is_found_when_the_caller_said_it_and_else_stays_open_and_the_failure_is_told()
+    {
+        Bytes32 secret = Blake3.Hash("secret"u8);
+        byte[] digest = Keccak256.Hash(secret.ToArray()).ToArray();
+        Discovery blind = DiscoverWith(9, digest);
+        Assert.Equal(SlotOrigin.Open, blind.Slots[0].Origin);
+        Assert.Equal(256 + 9, blind.Outcome.Code);
+        Assert.False(blind.IsExhausted);
+
+        Discovery found = DiscoverWith(9, [.. digest, .. secret.ToArray()]);
+        Assert.Equal(secret, found.Slots[0].Key!.Value.Value);
+        Assert.Equal(Halt.Success, found.Outcome.Halt);
     }
 
     [Fact]
@@ -488,6 +600,8 @@ public sealed class DiscoveryTests : IDisposable
 
         return Discover(program, call.Selector, said, call.Arguments);
     }
+
+    private Discovery DiscoverWith(uint selector, byte[] arguments) => Discover(Words, selector, [], arguments);
 
     private Discovery Discover(ProgramId program, uint selector, RequestedSlot[] said, byte[]? arguments = null)
     {

@@ -3,11 +3,12 @@
 using System;
 using System.Text.Json;
 using ParallelVm.Chain;
+using ParallelVm.Executor;
 using ParallelVm.Primitives;
 
 namespace ParallelVm.Rpcchainvm.Api.Methods;
 
-/// <summary>account, record.</summary>
+/// <summary>account, record, program.</summary>
 internal static class StateMethods
 {
     /// <summary>How far back a record may be asked for: a proof there undoes every block since.</summary>
@@ -34,7 +35,78 @@ internal static class StateMethods
             "`block` (`id`, `height`), `stateRoot`, `path`, `value` (null: there is none), `proof` (see MerkleProof; null when the store makes none)",
             IsHeavy: true,
             Record),
+        new(
+            "program",
+            [new("id", "program id", ""), new("code", "flag", "with its container (false)", IsOptional: true)],
+            "A program of the accepted state: its code's hash, who may change it, and its entries.",
+            "`block` (`id`, `height`), `id`, `codeHash`, `codeBytes`, `fork`, `activeFrom` (height), `isActive` (in the next block), `isFrozen`, `authority` (null: nobody), `entries` (`selector`, `slots` (`mode`, `owner`: whom a slot that is written belongs to; null: to the program), `isView`, `isCallable`, `args`, `rets`: cells of a program that calls it; a transaction may call what has no args), `calls` (programs that its code names), `code`",
+            IsHeavy: true,
+            Program),
     ];
+
+    private static RpcError Program(ApiContext api, ParamReader parameters, Utf8JsonWriter json)
+    {
+        ProgramId id = new(parameters.Bytes32("id"));
+        bool withCode = parameters.Flag("code");
+        if (parameters.Error.IsError)
+        {
+            return default;
+        }
+
+        if (!ProgramSummary.TryRead(api.Chain, id, out ProgramSummary? program))
+        {
+            return RpcError.Missing($"There is no program {id}.");
+        }
+
+        ProgramRecord record = program.Record;
+        json.WriteStartObject();
+        json.WriteBlockPlace("block", program.On);
+        json.WriteBytes32("id", id.Value);
+        json.WriteBytes32("codeHash", record.CodeHash);
+        json.WriteNumber("codeBytes", record.CodeLength);
+        json.WriteNumber("fork", record.Fork);
+        json.WriteNumber("activeFrom", record.ActiveFrom.Value);
+        json.WriteBoolean("isActive", record.ActiveFrom.Value <= program.On.Header.Height.Value + 1);
+        json.WriteBoolean("isFrozen", record.IsFrozen);
+        json.WriteString("authority", record.IsFrozen ? null : record.Authority.ToString());
+        json.WriteStartArray("entries");
+        foreach (ProgramEntry entry in program.Verified.Entries)
+        {
+            json.WriteStartObject();
+            json.WriteNumber("selector", entry.Selector);
+            json.WriteStartArray("slots");
+            for (int i = 0; i < entry.SlotModes.Length; i++)
+            {
+                json.WriteStartObject();
+                json.WriteString("mode", JsonForms.WordOf(entry.SlotModes[i]));
+                json.WriteString("owner", entry.SlotOwners.Length == 0 ? null : entry.SlotOwners[i]?.ToString());
+                json.WriteEndObject();
+            }
+
+            json.WriteEndArray();
+            json.WriteBoolean("isView", entry.IsView);
+            json.WriteBoolean("isCallable", entry.IsCallable);
+            json.WriteNumber("args", entry.Args);
+            json.WriteNumber("rets", entry.Rets);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        json.WriteStartArray("calls");
+        foreach (ProgramId named in program.Verified.Named)
+        {
+            json.WriteStringValue(named.ToString());
+        }
+
+        json.WriteEndArray();
+        if (withCode)
+        {
+            json.WriteHex("code", program.Code);
+        }
+
+        json.WriteEndObject();
+        return default;
+    }
 
     private static RpcError Account(ApiContext api, ParamReader parameters, Utf8JsonWriter json)
     {

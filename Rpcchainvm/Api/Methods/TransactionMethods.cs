@@ -43,7 +43,7 @@ internal static class TransactionMethods
             "receipt",
             [new("id", "transaction id", ""), new("correct", "flag", "for an undeclared access: with the corrected access list (true)", IsOptional: true)],
             "What became of a transaction.",
-            "`status` (processing, accepted), `block`, `index`, `outcome` (success, revert, trap), `code`, `reason`, `gasUsed`, `fee`, `events` (`program`, `schema`, `data`), `returned`; after a failure `function` and `instruction`; after an undeclared access `undeclared` (`slot`, `program`, `key`, `needed`, `declared`) and `corrected` (`complete`, `accesses`, `slots`, as discoverKeys finds them now)",
+            "`status` (processing, accepted), `block`, `index`, `outcome` (success, revert, trap), `code`, `reason`, `gasUsed`, `fee`, `events` (`program`, `schema`, `data`), `returned`; after a failure `function` and `instruction`; after an undeclared access `undeclared` (`slot`, `program`, `key`, `needed`, `declared`) and `corrected` (`complete`, `accesses`, `slots`, as discoverKeys finds them now; while too many simulations run that is -32003, and `correct` false is answered)",
             IsHeavy: false,
             Receipt),
         new(
@@ -162,7 +162,19 @@ internal static class TransactionMethods
         json.WriteReceipt(place.Transaction!, receipt);
         if (isCorrected && UndeclaredAccess.Of(place.Transaction!, receipt.Outcome) is not null)
         {
-            CallMethods.WriteCorrection(json, api, place.Transaction!);
+            if (api.Heavy is { } gate && !gate.TryEnter())
+            {
+                return HeavyGate.Full;                      // with correct false there is an answer
+            }
+
+            try
+            {
+                CallMethods.WriteCorrection(json, api, place.Transaction!);
+            }
+            finally
+            {
+                api.Heavy?.Leave();
+            }
         }
 
         json.WriteEndObject();

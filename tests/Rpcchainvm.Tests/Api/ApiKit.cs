@@ -91,6 +91,8 @@ internal sealed class ApiKit : IDisposable
 
     public RpcServer Server => _server;
 
+    public ApiContext Api => _api;
+
     public int SubmittedCount { get; private set; }
 
     public TransactionBuilder Builder(ulong gas = 100_000, ulong tip = 1) =>

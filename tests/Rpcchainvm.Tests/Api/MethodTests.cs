@@ -38,6 +38,51 @@ public sealed class MethodTests : IDisposable
         Assert.Equal(_kit.Clock.NowMs, (ulong)info["nowMs"]!);
     }
 
+    // Its correction is a search like discoverKeys', and stands in the same line.
+    [Fact]
+    public void A_receipt_is_corrected_behind_the_gate_of_heavy_work_and_answered_without_it()
+    {
+        Transaction weak = _kit.Swap(0, 50, lastMode: AccessMode.Read);
+        _kit.Accept(weak);
+        RpcMethod receipt = Array.Find(MethodTable.All, static method => method.Name == "receipt")!;
+        using HeavyGate gate = new();
+        int Ask(string more)
+        {
+            using System.Text.Json.JsonDocument parameters = System.Text.Json.JsonDocument.Parse($$"""{ "id": "{{weak.Id}}"{{more}} }""");
+            using System.Text.Json.Utf8JsonWriter json = new(new System.Buffers.ArrayBufferWriter<byte>());
+            return receipt.Run(_kit.Api with { Heavy = gate }, ParamReader.Of(receipt.Params, parameters.RootElement), json).Code;
+        }
+
+        Assert.Equal(0, Ask(""));
+        Assert.True(gate.TryEnter() && gate.TryEnter());
+        Assert.Equal(RpcError.Busy, Ask(""));
+        Assert.Equal(0, Ask(""", "correct": false"""));
+        gate.Leave();
+        Assert.Equal(0, Ask(""));
+        Assert.True(gate.TryEnter());                                   // what was asked left the gate again
+    }
+
+    [Fact]
+    public void A_program_shows_its_code_hash_its_status_and_its_entries()
+    {
+        JsonNode found = _kit.Call("program", new JsonObject { ["id"] = ApiKit.Token.ToString(), ["code"] = true });
+        byte[] code = Convert.FromHexString((string)found["code"]!);
+        Assert.Equal(ReferencePrograms.Token, code);
+        Assert.Equal((Blake3.Hash(code).ToString(), code.Length), ((string)found["codeHash"]!, (int)found["codeBytes"]!));
+        Assert.Equal((true, true, 1), ((bool)found["isActive"]!, (bool)found["isFrozen"]!, (int)found["activeFrom"]!));
+        Assert.Null(found["authority"]);
+
+        // what it says of an entry is what a call of it binds
+        ProgramCall call = TokenCalls.Transfer(ApiKit.Accounts[0].PublicKey, ApiKit.Accounts[1].PublicKey, 1);
+        JsonNode entry = Assert.Single(found["entries"]!.AsArray(), entry => (uint)entry!["selector"]! == call.Selector)!;
+        Assert.Equal(Array.ConvertAll(call.Slots, static slot => slot.Mode.ToString().ToLowerInvariant()), Array.ConvertAll([.. entry["slots"]!.AsArray()], static slot => (string)slot!["mode"]!));
+        Assert.Equal(0, (int)entry["args"]!);
+
+        Assert.Null(_kit.Call("program", new JsonArray { ApiKit.Amm.ToString() })["code"]);
+        Assert.Equal(RpcError.NotFound, _kit.Fail("program", new JsonArray { new string('9', 64) }));
+        Assert.Equal(RpcError.NotFound, _kit.Fail("program", new JsonArray { ProgramId.Native.ToString() }));
+    }
+
     [Fact]
     public void A_block_is_found_by_both_its_ids_and_by_its_height()
     {

@@ -38,6 +38,17 @@ internal sealed class RpcMeter
         }
     }
 
+    /// <summary>Forgets all calls.</summary>
+    public void Clear()
+    {
+        lock (_gate)
+        {
+            Calls = 0;
+            _ticks.Clear();
+            _stride = 1;
+        }
+    }
+
     /// <summary>The duration that a share of the calls does not exceed, in milliseconds.</summary>
     /// <param name="permille">[0, 1000].</param>
     public double QuantileMs(int permille)

@@ -151,6 +151,7 @@ internal sealed partial class CommandLine
         Option<string?> seed = Text("--seed", "Seed of the chain and its load (1).");
         Option<string?> workers = Text("--workers", "Worker interpreters, 1 to 64 (one per core); 1 is the serial order.");
         Option<string?> blocks = Text("--blocks", "Blocks to run (20).");
+        Option<string?> warmUp = Text("--warm-up", "Blocks before those, which no figure of the report counts: by then a fresh process is compiled (0).");
         Option<string?> txs = Text("--txs", "Transactions offered per block (1000).");
         Option<string?> mix = Text("--mix", $"Percents of the load ({WorkloadMix.Default}).");
         Option<string?> conflict = Text("--conflict", "Share of the transactions that go to one hot pool and one hot sender, 0 to 1 (0).");
@@ -165,7 +166,7 @@ internal sealed partial class CommandLine
         Option<string?> submit = Text("--submit", "How transactions reach a plugin: api or gossip (api).");
         Option<string?> nodes = Text("--nodes", "Plugin processes, which propose in turn and must agree, 1 to 16 (1).");
         Option<string?> url = Text("--url", "Against the node that serves this chain, http://HOST:PORT/ext/bc/ID, over its API alone; blocks are batches then.");
-        AddAll(command, seed, workers, blocks, txs, mix, conflict, data, json, noVerify, lines, noJit, signFirst, plugin, pluginPath, submit, nodes, url);
+        AddAll(command, seed, workers, blocks, warmUp, txs, mix, conflict, data, json, noVerify, lines, noJit, signFirst, plugin, pluginPath, submit, nodes, url);
         command.SetAction(parsed =>
         {
             Refusal refusal = Refusal.None;
@@ -174,6 +175,7 @@ internal sealed partial class CommandLine
                 || !TryWorkers(parsed.GetValue(workers), out int workerCount, ref refusal)
                 || !OptionValues.TryWord("--submit", parsed.GetValue(submit), ["api", "gossip"], ref way, ref refusal)
                 || !OptionValues.TryInteger("--blocks", parsed.GetValue(blocks), 1, 1_000_000, 20, out ulong blockCount, ref refusal)
+                || !OptionValues.TryInteger("--warm-up", parsed.GetValue(warmUp), 0, 1_000_000, 0, out ulong warmUpCount, ref refusal)
                 || !OptionValues.TryInteger("--txs", parsed.GetValue(txs), 1, 100_000, 1_000, out ulong txCount, ref refusal)
                 || !OptionValues.TryMix("--mix", parsed.GetValue(mix), out WorkloadMix workload, ref refusal)
                 || !OptionValues.TryShare("--conflict", parsed.GetValue(conflict), 0, out int hot, ref refusal)
@@ -185,20 +187,21 @@ internal sealed partial class CommandLine
                 return _terminal.Fail(refusal);
             }
 
-            if (remote is not null && (parsed.GetValue(plugin) || parsed.GetValue(data) is not null))
-            {
-                return _terminal.Fail(new Refusal(RefusalCode.BadCommandLine, "run takes one of --url, --plugin; --data is not for --url, where the node keeps the chain."));
-            }
-
-            if (parsed.GetValue(signFirst) && (remote is not null || parsed.GetValue(plugin) || blockCount * txCount > RunJob.SignedFirstMax))
+            if (remote is not null && (parsed.GetValue(plugin) || parsed.GetValue(data) is not null || warmUpCount > 0))
             {
                 return _terminal.Fail(new Refusal(
-                    RefusalCode.BadCommandLine, $"--sign-first is for chains in this process, and for at most {RunJob.SignedFirstMax} transactions: {blockCount} blocks of {txCount} are more."));
+                    RefusalCode.BadCommandLine, "run takes one of --url, --plugin; --data and --warm-up are not for --url, where the node keeps the chain and has run for long."));
+            }
+
+            if (parsed.GetValue(signFirst) && (remote is not null || parsed.GetValue(plugin) || (warmUpCount + blockCount) * txCount > RunJob.SignedFirstMax))
+            {
+                return _terminal.Fail(new Refusal(
+                    RefusalCode.BadCommandLine, $"--sign-first is for chains in this process, and for at most {RunJob.SignedFirstMax} transactions: {warmUpCount + blockCount} blocks of {txCount} are more."));
             }
 
             RunOptions options = new(
                 seedValue, workerCount, (int)blockCount, (int)txCount, workload, hot,
-                parsed.GetValue(data), parsed.GetValue(json), !parsed.GetValue(noVerify), parsed.GetValue(lines), ModeOf(parsed.GetValue(noJit)), parsed.GetValue(signFirst));
+                parsed.GetValue(data), parsed.GetValue(json), !parsed.GetValue(noVerify), parsed.GetValue(lines), ModeOf(parsed.GetValue(noJit)), parsed.GetValue(signFirst), (int)warmUpCount);
             if (remote is not null)
             {
                 return RemoteJob.Run(options, remote, _terminal);

@@ -20,8 +20,13 @@ internal sealed record MainOptions(ulong Seed, int Workers, int Seconds, int Txs
 /// <param name="Lines">Print a line per accepted block, also on a terminal.</param>
 /// <param name="Jit">How programs run; the bytes are the same.</param>
 /// <param name="SignsFirst">All is signed before the first block: the node has the cores to itself.</param>
+/// <param name="WarmUp">Blocks before those that are measured.</param>
 internal sealed record RunOptions(
-    ulong Seed, int Workers, int Blocks, int Txs, WorkloadMix Mix, int ConflictPermyriad, string? Data, string? Json, bool Verify, bool Lines, JitMode Jit, bool SignsFirst);
+    ulong Seed, int Workers, int Blocks, int Txs, WorkloadMix Mix, int ConflictPermyriad, string? Data, string? Json, bool Verify, bool Lines, JitMode Jit, bool SignsFirst, int WarmUp)
+{
+    /// <summary>Blocks in all.</summary>
+    public int AllBlocks => WarmUp + Blocks;
+}
 
 /// <summary><c>replay</c>.</summary>
 internal sealed record ReplayOptions(string File, bool BalancesAdd, int Workers, string? Json);

@@ -25,7 +25,7 @@ namespace ParallelVm.Loadtest.Drive;
 internal sealed class LoadDriver(ChainSession session, LoadGenerator generator)
 {
     private readonly TimeProvider _time = TimeProvider.System;
-    private readonly LatencyHistogram _latency = new();
+    private LatencyHistogram _latency = new();
     private readonly List<Mark> _marks = [];        // after each block
     private long _offered;
     private long _accepted;
@@ -34,6 +34,7 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator)
     private long _allocated;                         // during blocks, as _elapsed and _processor: what runs between them is not the node's
     private TimeSpan _elapsed;
     private TimeSpan _processor;
+    private StageSeconds _stagesBefore = new(0, 0, 0, 0, 0, 0);
     private SignedBatch? _next;                      // taken, and checked ahead:
     private CheckedBatch? _checked;
 
@@ -49,6 +50,9 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator)
     /// <summary>Latencies so far.</summary>
     public LatencySummary Latency => _latency.Summary();
 
+    /// <summary>Where the chain's time went.</summary>
+    public StageSeconds Stages => StagesNow().Minus(_stagesBefore);
+
     /// <summary>What became of the load so far.</summary>
     public TransactionCounts Transactions => new(_offered, _accepted, _offered - _accepted, _included, _succeeded, _included - _succeeded);
 
@@ -58,6 +62,17 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator)
         LatencySummary latency = Latency;
         ulong height = session.Chain.LastAccepted.Header.Height.Value;
         return new ProgressSample(_elapsed, height, _included, _included - _succeeded, Gas, latency.P50, latency.P99);
+    }
+
+    /// <summary>Forgets what was counted: the blocks so far were to warm up.</summary>
+    public void Forget()
+    {
+        _latency = new LatencyHistogram();
+        _marks.Clear();
+        (_offered, _accepted, _included, _succeeded, _allocated) = (0, 0, 0, 0, 0);
+        (_elapsed, _processor) = (TimeSpan.Zero, TimeSpan.Zero);
+        (Blocks, Gas) = (0, 0);
+        _stagesBefore = StagesNow();
     }
 
     /// <summary>Runs the next block.</summary>
@@ -147,6 +162,14 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator)
 
         _included += receipts.Length;
         Gas += block.Header.GasUsed;
+    }
+
+    private StageSeconds StagesNow()
+    {
+        StageClock clock = session.Chain.Clock;
+        return new StageSeconds(Of(Stage.Decode), Of(Stage.Verify), Of(Stage.Build), Of(Stage.Execute), Of(Stage.Root), Of(Stage.Commit));
+
+        double Of(Stage stage) => clock[stage] / 1e9;
     }
 
     private long Allocated() => GC.GetTotalAllocatedBytes() - generator.AllocatedBytes;

@@ -5,7 +5,6 @@
 using System;
 using System.Globalization;
 using System.IO;
-using ParallelVm.Chain;
 using ParallelVm.Loadtest.Reports;
 
 namespace ParallelVm.Loadtest.Drive;
@@ -34,7 +33,7 @@ internal static class LoadReport
                 transactions.Included / seconds, Ratio(twin?.Transactions, twin?.Times.SerialNs / 1e9), (double)driver.Gas / seconds),
             Parallelism = ParallelismOf(twin?.Times, session.Chain.Workers, environment.Cores),
             LatencyMs = driver.Latency,
-            StageSeconds = StagesOf(session.Chain.Clock),
+            StageSeconds = driver.Stages,
             StateRoot = root,
             SerialStateRoot = twin?.Root.ToString(),
             RootsEqual = twin is null ? null : twin.FirstDivergence is null && twin.Root.ToString() == root,
@@ -62,7 +61,7 @@ internal static class LoadReport
         LatencySummary latency = report.LatencyMs;
         StageSeconds stages = report.StageSeconds;
         output.WriteLine();
-        output.WriteLine(string.Create(culture, $"blocks        {report.Blocks} in {report.DurationSeconds:F2} s, {report.Workers} workers on {report.Environment.Cores} cores"));
+        output.WriteLine(string.Create(culture, $"blocks        {report.Blocks} in {report.DurationSeconds:F2} s{(report.WarmUpBlocks > 0 ? $" after {report.WarmUpBlocks} to warm up" : "")}, {report.Workers} workers on {report.Environment.Cores} cores"));
         output.WriteLine(string.Create(culture, $"transactions  {t.Offered} offered, {t.Accepted} accepted, {t.Rejected} rejected; {t.Included} included: {t.Succeeded} succeeded, {t.Failed} failed"));
         output.WriteLine(string.Create(culture, $"throughput    {rate.Tps:F0} tx/s {(report.Replay is null ? "the whole way" : "of execution")} (serial execution alone: {Or(rate.SerialTps, "F0")} tx/s), {rate.GasPerSecond / 1e6:F1} Mgas/s"));
         output.WriteLine(string.Create(culture, $"parallelism   ceiling {p.Ceiling:F2}x, achieved {Or(p.Speedup, "F2")}x of serial execution, efficiency {Or(p.Efficiency, "F2")}"));
@@ -79,14 +78,6 @@ internal static class LoadReport
         output.WriteLine($"state root    {report.StateRoot}");
         output.WriteLine($"serial root   {report.SerialStateRoot ?? "not computed"}{(report.RootsEqual switch { true => "  equal", false => "  DIFFERENT", null => "" })}");
     }
-
-    private static StageSeconds StagesOf(StageClock clock) => new(
-        clock[Stage.Decode] / 1e9,
-        clock[Stage.Verify] / 1e9,
-        clock[Stage.Build] / 1e9,
-        clock[Stage.Execute] / 1e9,
-        clock[Stage.Root] / 1e9,
-        clock[Stage.Commit] / 1e9);
 
     private static double? Ratio(double? value, double? unit) => unit is > 0 ? value / unit : null;
 

@@ -86,24 +86,30 @@ internal static class PluginJob
             PrintBlock("tip", cluster.Hosts[0].LastAccepted, terminal);
             WorkloadShape shape = new(options.Seed, DexWorld.AccountCount, DexWorld.PoolCount, options.Mix, options.ConflictPermyriad);
             using LoadGenerator generator = new(
-                new Workload(shape), new TransactionFactory(world, TimeProvider.System), new Height(first), (ulong)options.Blocks, options.Txs, threads: 1, AheadMax);
+                new Workload(shape), new TransactionFactory(world, TimeProvider.System), new Height(first), (ulong)options.AllBlocks, options.Txs, threads: 1, AheadMax);
             Tally tally = new(cluster, generator, byGossip);
             await tally.SubmitAsync(cluster.Proposer).ConfigureAwait(false);
-            for (int i = 0; i < options.Blocks; i++)
+            StageSeconds before = await StagesAsync(cluster.Hosts[0]).ConfigureAwait(false);
+            for (int i = 1; i <= options.AllBlocks; i++)
             {
-                PrintBlock("accepted", await tally.StepAsync(isLast: i == options.Blocks - 1).ConfigureAwait(false), terminal);
+                PrintBlock("accepted", await tally.StepAsync(isLast: i == options.AllBlocks).ConfigureAwait(false), terminal);
+                if (i == options.WarmUp)
+                {
+                    before = await StagesAsync(cluster.Hosts[0]).ConfigureAwait(false);
+                    tally.Forget();
+                }
             }
 
             await tally.CountGossipAsync().ConfigureAwait(false);
-            StageSeconds stages = await StagesAsync(cluster.Hosts[0]).ConfigureAwait(false);
-            for (ulong height = 0; height < first + (ulong)options.Blocks; height++)
+            StageSeconds stages = (await StagesAsync(cluster.Hosts[0]).ConfigureAwait(false)).Minus(before);
+            for (ulong height = 0; height < first + (ulong)options.AllBlocks; height++)
             {
                 await cluster.AgreeAsync(height).ConfigureAwait(false);
             }
 
-            foreach (HostBlock block in tally.Blocks)
+            for (int i = 0; i < tally.Blocks.Count; i++)
             {
-                twin.Run(block.Bytes.Memory, isTimed: true);
+                twin.Run(tally.Blocks[i].Bytes.Memory, isTimed: i >= options.WarmUp);
             }
 
             bool stopped = await cluster.StopAsync().ConfigureAwait(false);
@@ -161,8 +167,8 @@ internal static class PluginJob
     // What became of the load, block by block.
     private sealed class Tally(Cluster cluster, LoadGenerator generator, bool byGossip)
     {
-        private readonly LatencyHistogram _latency = new();
-        private readonly Queue<long> _sent = [];                    // when the batches that are in no block yet were submitted
+        private readonly Queue<Submission> _submitted = [];         // batches that are in no block yet
+        private LatencyHistogram _latency = new();
         private long _begun;
         private long _offered;
         private long _accepted;
@@ -177,10 +183,9 @@ internal static class PluginJob
         public async Task SubmitAsync(ChainHost proposer)
         {
             SignedBatch batch = generator.Take();
-            long sent = Stopwatch.GetTimestamp();
-            _begun = _begun == 0 ? sent : _begun;
-            _sent.Enqueue(sent);
-            _offered += batch.Transactions.Length;
+            Submission submission = new(Stopwatch.GetTimestamp(), batch.Transactions.Length);
+            _begun = _begun == 0 ? submission.SentAt : _begun;
+            _submitted.Enqueue(submission);
             if (byGossip || proposer.Api is null)
             {
                 await Cluster.SubmitAsync(proposer, batch.Transactions).ConfigureAwait(false);
@@ -189,7 +194,7 @@ internal static class PluginJob
 
             foreach (SubmitAnswer answer in await proposer.Api.SubmitAsync(batch.Transactions, RequestsAtOnce).ConfigureAwait(false))
             {
-                _accepted += answer.IsTaken ? 1 : 0;
+                submission.Taken += answer.IsTaken ? 1 : 0;
             }
         }
 
@@ -200,12 +205,21 @@ internal static class PluginJob
             return block;
         }
 
+        // The blocks so far were to warm up. What is under way now counts from here: the next block's batch, not its submission.
+        public void Forget()
+        {
+            _latency = new LatencyHistogram();
+            (_offered, _accepted, _included, _gas) = (0, 0, 0, 0);
+            _begun = Stopwatch.GetTimestamp();
+            cluster.Meter.Clear();
+        }
+
         // What peers gave is counted where it came out: nobody answers gossip.
         public async Task CountGossipAsync()
         {
             foreach (ChainHost host in byGossip ? cluster.Hosts : [])
             {
-                _accepted = Math.Max(_accepted, _included + await WaitingAsync(host).ConfigureAwait(false));
+                _accepted = Math.Max(_accepted, Math.Min(_offered, _included + await WaitingAsync(host).ConfigureAwait(false)));
             }
         }
 
@@ -222,7 +236,8 @@ internal static class PluginJob
                 Workers = options.Workers,
                 Environment = environment,
                 Transactions = new TransactionCounts(_offered, _accepted, _offered - _accepted, _included, succeeded, _included - succeeded),
-                Blocks = Blocks.Count,
+                Blocks = options.Blocks,
+                WarmUpBlocks = options.WarmUp,
                 DurationSeconds = seconds,
                 Throughput = new Throughput(_included / seconds, twin.Times.SerialNs > 0 ? twin.Transactions / (twin.Times.SerialNs / 1e9) : null, (double)_gas / seconds),
                 Parallelism = LoadReport.ParallelismOf(twin.Times, options.Workers, environment.Cores),
@@ -241,7 +256,10 @@ internal static class PluginJob
             long accepted = Stopwatch.GetTimestamp();
             bool isBlock = Block.TryReadHeader(block.Bytes.Span, out BlockHeader header, out int transactions, out _);
             Invariant.Require(isBlock);
-            _latency.Record((long)(Stopwatch.GetElapsedTime(_sent.Dequeue(), accepted).TotalMilliseconds * 1e6), transactions);
+            Submission submission = _submitted.Dequeue();
+            _latency.Record((long)(Stopwatch.GetElapsedTime(submission.SentAt, accepted).TotalMilliseconds * 1e6), transactions);
+            _offered += submission.Offered;
+            _accepted += submission.Taken;
             _elapsed = Stopwatch.GetElapsedTime(_begun, accepted);
             _included += transactions;
             _gas += header.GasUsed;
@@ -260,6 +278,12 @@ internal static class PluginJob
             }
 
             throw new InvariantException("The plugin does not say how many transactions wait.");
+        }
+
+        // Of one batch; the block that it is in is accepted after its submission has ended.
+        private sealed record Submission(long SentAt, int Offered)
+        {
+            public int Taken { get; set; }
         }
     }
 }

@@ -112,9 +112,9 @@ internal static class RunJob
 
         WorkloadShape shape = new(options.Seed, DexWorld.AccountCount, DexWorld.PoolCount, options.Mix, options.ConflictPermyriad);
         using LoadGenerator generator = new(
-            new Workload(shape), new TransactionFactory(session.World), tip.Header.Height.Next, (ulong)options.Blocks, options.Txs,
-            threads: options.SignsFirst ? Environment.ProcessorCount : 1, options.SignsFirst ? options.Blocks : AheadMax);
-        while (options.SignsFirst && generator.Waiting < options.Blocks)
+            new Workload(shape), new TransactionFactory(session.World), tip.Header.Height.Next, (ulong)options.AllBlocks, options.Txs,
+            threads: options.SignsFirst ? Environment.ProcessorCount : 1, options.SignsFirst ? options.AllBlocks : AheadMax);
+        while (options.SignsFirst && generator.Waiting < options.AllBlocks)
         {
             Thread.Sleep(100);
         }
@@ -129,7 +129,7 @@ internal static class RunJob
             RunBlocks(options, driver, twin, progress: null, block => PrintBlock("accepted", block, terminal));
         }
 
-        Report report = LoadReport.Make("run", session, driver, twin) with { Bottleneck = options.SignsFirst ? driver.Bottleneck() : null };
+        Report report = LoadReport.Make("run", session, driver, twin) with { WarmUpBlocks = options.WarmUp, Bottleneck = options.SignsFirst ? driver.Bottleneck() : null };
         LoadReport.Summarise(report, terminal.Output);
         if (options.Json is not null)
         {
@@ -143,22 +143,27 @@ internal static class RunJob
     {
         List<ReadOnlyMemory<byte>> unverified = [];
         long unverifiedBytes = 0;
-        for (int i = 0; i < options.Blocks; i++)
+        for (int i = 1; i <= options.AllBlocks; i++)
         {
             Block block = driver.Step();
             accepted(block);
             progress?.Report(driver.Sample());
             unverified.Add(block.Bytes);
             unverifiedBytes += block.Bytes.Length;
-            if (unverifiedBytes >= UnverifiedBytesMax || i == options.Blocks - 1)
+            if (unverifiedBytes >= UnverifiedBytesMax || i == options.WarmUp || i == options.AllBlocks)
             {
                 foreach (ReadOnlyMemory<byte> waiting in unverified)
                 {
-                    twin?.Run(waiting, isTimed: true);
+                    twin?.Run(waiting, isTimed: i > options.WarmUp);
                 }
 
                 unverified.Clear();
                 unverifiedBytes = 0;
+            }
+
+            if (i == options.WarmUp)
+            {
+                driver.Forget();
             }
         }
 

@@ -28,6 +28,10 @@ internal sealed record Report
 
     public required int Blocks { get; init; }
 
+    /// <summary>Blocks before those, which no figure counts but the roots.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
+    public int WarmUpBlocks { get; init; }
+
     /// <summary>From the first submission to the last acceptance.</summary>
     public required double DurationSeconds { get; init; }
 
@@ -106,7 +110,12 @@ internal sealed record LatencySummary(double P50, double P90, double P99, double
 /// <param name="Execute">Batches on the engine, root excluded.</param>
 /// <param name="Root">Diff to state root.</param>
 /// <param name="Commit">Durable log and store.</param>
-internal sealed record StageSeconds(double Decode, double Verify, double Build, double Execute, double Root, double Commit);
+internal sealed record StageSeconds(double Decode, double Verify, double Build, double Execute, double Root, double Commit)
+{
+    /// <summary>What came on top of an earlier reading.</summary>
+    public StageSeconds Minus(StageSeconds earlier) => new(
+        Decode - earlier.Decode, Verify - earlier.Verify, Build - earlier.Build, Execute - earlier.Execute, Root - earlier.Root, Commit - earlier.Commit);
+}
 
 /// <summary>How near a run came to what its slowest stage alone lets through, over the blocks after the first quarter.</summary>
 /// <param name="Stage">The stage that took the most time, in lower case.</param>

@@ -64,6 +64,7 @@ public sealed class RemoteTests
     [InlineData("run", "--url", "nowhere")]
     [InlineData("run", "--url", "ftp://127.0.0.1/x")]
     [InlineData("run", "--url", "http://127.0.0.1:1/x", "--plugin")]
+    [InlineData("run", "--url", "http://127.0.0.1:1/x", "--warm-up", "1")]
     [InlineData("genesis", "new", "--seed", "x")]
     public void What_is_no_url_or_seed_is_one_line(params string[] args)
     {

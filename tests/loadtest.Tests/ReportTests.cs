@@ -28,6 +28,34 @@ public sealed class ReportTests
         ["stageSeconds"] = ["decode", "verify", "build", "execute", "root", "commit"],
     };
 
+    [Fact]
+    public void Blocks_to_warm_up_are_blocks_of_the_same_chain_that_no_figure_counts()
+    {
+        using TemporaryFolder folder = new();
+        string[] load = ["run", "--txs", "100", "--workers", "2", "--lines", "--json"];
+        Invocation cold = Invocation.Of([.. load, folder["cold.json"], "--blocks", "6"]);
+        Invocation warm = Invocation.Of([.. load, folder["warm.json"], "--blocks", "2", "--warm-up", "4"]);
+        Assert.True(warm.ExitCode == ExitCodes.Success, warm.Output + warm.Error);
+        Assert.Equal(BlockLines(cold), BlockLines(warm));
+
+        using JsonDocument whole = JsonDocument.Parse(File.ReadAllBytes(folder["cold.json"]));
+        using JsonDocument part = JsonDocument.Parse(File.ReadAllBytes(folder["warm.json"]));
+        AssertShape(whole.RootElement, Fields);
+        JsonElement report = part.RootElement;
+        Assert.Equal((2, 4), (report.GetProperty("blocks").GetInt32(), report.GetProperty("warmUpBlocks").GetInt32()));
+        JsonElement counts = report.GetProperty("transactions");
+        Assert.Equal((200, 200, 200), (counts.GetProperty("offered").GetInt32(), counts.GetProperty("accepted").GetInt32(), counts.GetProperty("included").GetInt32()));
+        Assert.Equal(200, counts.GetProperty("succeeded").GetInt32() + counts.GetProperty("failed").GetInt32());
+        Assert.True(report.GetProperty("rootsEqual").GetBoolean());
+        Assert.Equal(whole.RootElement.GetProperty("stateRoot").GetString(), report.GetProperty("stateRoot").GetString());
+        double duration = report.GetProperty("durationSeconds").GetDouble();
+        Assert.Equal(200 / duration, report.GetProperty("throughput").GetProperty("tps").GetDouble(), 1e-3);
+        foreach (JsonProperty stage in report.GetProperty("stageSeconds").EnumerateObject())
+        {
+            Assert.InRange(stage.Value.GetDouble(), 0, 2 * duration);          // a stage of six blocks would not fit in two blocks' time twice over
+        }
+    }
+
     // The load is the same whenever it is signed, and no stage is slower than the whole way.
     [Fact]
     public void A_load_that_is_signed_first_makes_the_same_blocks_and_names_its_slowest_stage()

@@ -27,7 +27,7 @@ public sealed class PluginRunTests
             Assert.Equal(3 - round, root.GetProperty("blocks").GetInt32());
             JsonElement counts = root.GetProperty("transactions");
             Assert.Equal(50 * (3 - round), counts.GetProperty("offered").GetInt64());
-            Assert.Equal(counts.GetProperty("offered").GetInt64(), counts.GetProperty("accepted").GetInt64());
+            Assert.InRange(counts.GetProperty("accepted").GetInt64(), counts.GetProperty("included").GetInt64(), counts.GetProperty("offered").GetInt64());
             Assert.InRange(counts.GetProperty("included").GetInt64(), 80, counts.GetProperty("offered").GetInt64());
             JsonElement rpc = root.GetProperty("rpc");
             Assert.Equal(2, rpc.GetProperty("nodes").GetInt32());

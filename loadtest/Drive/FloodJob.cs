@@ -99,8 +99,8 @@ internal static class FloodJob
             {
                 bool isGossip = i < GossipSenders;
                 double share = Times * Slack / (isGossip ? GossipSenders : ApiSenders);
-                double Rate() => share * Math.Max(quiet.IncludedPerSecond, load.IncludedPerSecond);
-                senders.Add(new Sender(host, new HostileLoad(world, new SeededRandom(options.Seed).Fork((ulong)i + 1)), load, Rate, isGossip));
+                double DueAfter(TimeSpan time) => share * Math.Max(quiet.IncludedPerSecond * time.TotalSeconds, load.Included);
+                senders.Add(new Sender(host, new HostileLoad(world, new SeededRandom(options.Seed).Fork((ulong)i + 1)), load, DueAfter, isGossip));
             }
 
             Task[] floods = [.. senders.ConvertAll(sender => Task.Run(() => sender.RunAsync(stop.Token)))];
@@ -225,9 +225,10 @@ internal static class FloodJob
     private sealed class Load(Cluster cluster, LoadGenerator generator)
     {
         private volatile IReadOnlyList<ReadOnlyMemory<byte>> _newest = [];
+        private long _included;
 
-        /// <summary>Of the phase that runs.</summary>
-        public double IncludedPerSecond { get; private set; }
+        /// <summary>Transactions that the phase that runs has included so far.</summary>
+        public long Included => Volatile.Read(ref _included);
 
         /// <summary>What was submitted last.</summary>
         public IReadOnlyList<ReadOnlyMemory<byte>> Newest => _newest;
@@ -236,21 +237,20 @@ internal static class FloodJob
         {
             LatencyHistogram times = new();
             List<long> rss = [];
-            long included = 0;
+            Volatile.Write(ref _included, 0);
             long start = Stopwatch.GetTimestamp();
             using Process process = Process.GetProcessById(cluster.Hosts[0].Process.Id);
             while (Stopwatch.GetElapsedTime(start) < length)
             {
                 (TimeSpan took, int count) = await StepAsync().ConfigureAwait(false);
                 times.Record((long)(took.TotalMilliseconds * 1e6));
-                included += count;
-                IncludedPerSecond = included / Stopwatch.GetElapsedTime(start).TotalSeconds;
+                Volatile.Write(ref _included, _included + count);
                 process.Refresh();
                 rss.Add(process.WorkingSet64);
             }
 
             double seconds = Stopwatch.GetElapsedTime(start).TotalSeconds;
-            return (new FloodPhase(seconds, times.Count, times.Quantile(5_000) / 1e6, times.Quantile(9_900) / 1e6, included / seconds), rss);
+            return (new FloodPhase(seconds, times.Count, times.Quantile(5_000) / 1e6, times.Quantile(9_900) / 1e6, _included / seconds), rss);
         }
 
         public async Task<(TimeSpan Took, int Included)> StepAsync()
@@ -265,10 +265,12 @@ internal static class FloodJob
         }
     }
 
-    /// <summary>Sends at a rate, one message at a time; what it is behind with it catches up, at most a second's worth.</summary>
-    private sealed class Sender(ChainHost host, HostileLoad hostile, Load load, Func<double> rate, bool isGossip)
+    /// <summary>Sends what is due, one message at a time; what it is behind with it catches up.</summary>
+    private sealed class Sender(ChainHost host, HostileLoad hostile, Load load, Func<TimeSpan, double> dueAfter, bool isGossip)
     {
         private const int MessagesPerLesson = 50;
+
+        private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(2);
 
         public HostileLoad Hostile => hostile;
 
@@ -280,17 +282,12 @@ internal static class FloodJob
         {
             using RpcChannel? api = isGossip ? null : new RpcChannel(host.Handlers["/rpc"]);
             long start = Stopwatch.GetTimestamp();
-            double owed = 0;
-            double last = 0;
+            long sent = 0;
             while (!stop.IsCancellationRequested)
             {
-                double now = Stopwatch.GetElapsedTime(start).TotalSeconds;
-                double transactionsPerSecond = rate();
-                owed = Math.Min(owed + ((now - last) * transactionsPerSecond), transactionsPerSecond);
-                last = now;
-                if (owed <= 0)
+                if (sent >= dueAfter(Stopwatch.GetElapsedTime(start)))
                 {
-                    await Task.Delay(TimeSpan.FromSeconds(Math.Max(0.001, -owed / transactionsPerSecond)), CancellationToken.None).ConfigureAwait(false);
+                    await Task.Delay(Pause, CancellationToken.None).ConfigureAwait(false);
                     continue;
                 }
 
@@ -299,8 +296,7 @@ internal static class FloodJob
                     hostile.Learn(load.Newest);
                 }
 
-                int items = api is null ? await GossipAsync().ConfigureAwait(false) : await CallAsync(api).ConfigureAwait(false);
-                owed -= items;
+                sent += api is null ? await GossipAsync().ConfigureAwait(false) : await CallAsync(api).ConfigureAwait(false);
             }
         }
 

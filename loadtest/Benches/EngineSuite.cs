@@ -86,7 +86,7 @@ internal static class EngineSuite
     {
         private const int BatchesPerRun = 5;
         private const int MeasuredBatches = 15;
-        private const int TogetherMax = 15;
+        private const int TogetherMax = 7;
 
         private readonly ExecutionRules _rules = new() { Hashing = new StateHashing(Chain), Treasury = default };
         private readonly List<BatchStages> _stages = [];

@@ -80,7 +80,7 @@ internal sealed partial class ParallelRun<TTarget>
                 seat.At = At.Look;
                 break;
             case At.LayOut:
-                _shelves.LayOut(worker);
+                _shelves.LayOut(worker, all: Volatile.Read(ref _hungry) > 0);
                 seat.At = Volatile.Read(ref _hungry) > 0 ? At.Wake : At.Run;
                 break;
             case At.Wake:

@@ -112,15 +112,15 @@ public sealed class ReadyShelves
         return chain;
     }
 
-    /// <summary>Lays up to half of the most urgent stack of a hand, at least one chain, on the worker's shelf, which is bare (S2).</summary>
-    public void LayOut(int worker)
+    /// <summary>Lays some of the most urgent stack of a hand on the worker's shelf, which is bare (S2): half, at least one chain, or all, but not more than a piece.</summary>
+    public void LayOut(int worker, bool all)
     {
         Span<int> hand = Hand(worker);
         int urgency = hand[MostUrgentAt];
         int first = hand[urgency];
         int last = first;
         int count = 1;
-        for (int ahead = Below(first); count < WorkerPolicy.PieceMax && Below(Below(ahead)) != 0; count++)
+        for (int ahead = Below(first); count < WorkerPolicy.PieceMax && (all ? Below(last) : Below(Below(ahead))) != 0; count++)
         {
             ahead = Below(Below(ahead));                // is at the 2nd, 4th, 6th chain when `last` is at the 1st, 2nd, 3rd
             last = Below(last);

@@ -2,7 +2,7 @@
 // and the simulator's virtual ones decide by this and nothing else.
 //
 //   to run         the most urgent of what is in its hand, on its shelf, or in the row of the start; of equal ones in this order
-//   to lay out     its shelf is bare, and it has two chains more than the one it runs, or one and somebody is hungry
+//   to lay out     its shelf is bare, and it has two chains more than the one it runs: half of its most urgent ones; or somebody is hungry: all of them
 //   to steal       all of those are empty: the most urgent shelf of its neighbours
 //
 // Threading: pure.

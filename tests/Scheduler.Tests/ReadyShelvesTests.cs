@@ -15,7 +15,7 @@ public sealed class ReadyShelvesTests
 
     // The twin keeps a list for each urgency, the newest first, and a list for the shelf.
     [Theory, InlineData(1), InlineData(2)]
-    public void Hands_are_stacks_by_urgency_of_which_at_most_half_a_stack_is_laid_out(int seed)
+    public void Hands_are_stacks_by_urgency_of_which_half_or_all_but_at_most_a_piece_is_laid_out(int seed)
     {
         SeededRandom random = new((ulong)seed);
         ReadyShelves shelves = new();
@@ -55,9 +55,10 @@ public sealed class ReadyShelvesTests
                         break;
                     case 2 when hand.Count > 0 && laidOut[worker].Count == 0:
                         int[] stack = [.. hand.Where(chain => graph.UrgencyOf(chain) == urgency)];
-                        laidOut[worker] = [.. stack[..Math.Clamp(stack.Length / 2, 1, WorkerPolicy.PieceMax)]];
+                        bool all = random.Chance(1, 2);
+                        laidOut[worker] = [.. stack[..Math.Clamp(all ? stack.Length : stack.Length / 2, 1, WorkerPolicy.PieceMax)]];
                         hand.RemoveAll(laidOut[worker].Contains);
-                        shelves.LayOut(worker);
+                        shelves.LayOut(worker, all);
                         break;
                     case 3 when Top(graph, laidOut[other]) > urgency || laidOut[other].Count == 0:
                         Assert.True(shelves.TryTake(worker, other) == (laidOut[other].Count > 0), where);
@@ -98,7 +99,7 @@ public sealed class ReadyShelvesTests
                         }
                         else if (shelves.UrgencyOnShelf(worker) < 0 && random.Chance(1, 2))
                         {
-                            shelves.LayOut(worker);
+                            shelves.LayOut(worker, all: random.Chance(1, 4));
                         }
                         else
                         {

@@ -74,7 +74,7 @@ public sealed class WorkerPolicyTests
         void LayOut(int worker, int chain)
         {
             shelves.Push(worker, chain);
-            shelves.LayOut(worker);
+            shelves.LayOut(worker, all: false);
         }
     }
 }

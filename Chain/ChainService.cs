@@ -57,8 +57,11 @@ public sealed record ChainOptions
     /// <summary>Called whenever a transaction begins to wait in the mempool, under the service's lock: it must be quick and not call back.</summary>
     public Action? OnPending { get; init; }
 
-    /// <summary>Newest accepted blocks whose receipts stay in memory.</summary>
+    /// <summary>Newest accepted blocks whose receipts stay in memory, whatever they weigh.</summary>
     public int ReceiptBlocksKept { get; init; } = 64;
+
+    /// <summary>Older ones stay as long as all that stay weigh no more than this: about the bytes of memory that they take.</summary>
+    public long ReceiptBytesKept { get; init; }
 }
 
 /// <summary>One chain.</summary>
@@ -95,7 +98,7 @@ public sealed partial class ChainService
         _time = options.Time;
         _signatures = new SignatureVerifier(options.Engine.Pool);
         _mempool = new Mempool(options.Mempool, BlockBuilder.KeyGasMax(options.Genesis.Limits));
-        _recent = new RecentBlocks(options.ReceiptBlocksKept);
+        _recent = new RecentBlocks(options.ReceiptBlocksKept, options.ReceiptBytesKept);
         _onPending = options.OnPending;
         _workers = options.Workers;
         _last = last;

@@ -1,7 +1,7 @@
 // This node's settings of a chain: the content of AvalancheGo's config file for it, a JSON object. All fields may be missing; a field that is not known is
 // refused by name, because a typo that changes nothing is found too late.
 //
-//   { "workers": 8, "jit": true, "historyBlocks": 1024, "keepBlocks": 0, "tableMemoryMb": 256, "mempoolTransactions": 65536, "mempoolMb": 64 }
+//   { "workers": 8, "jit": true, "historyBlocks": 1024, "keepBlocks": 0, "tableMemoryMb": 256, "mempoolTransactions": 65536, "mempoolMb": 64, "receiptMb": 64 }
 //
 // Nothing here changes a result: consensus is genesis' matter.
 //
@@ -36,6 +36,9 @@ internal sealed record ChainSettings
 
     /// <summary>Bytes that wait at most.</summary>
     public int MempoolMb { get; init; } = 64;
+
+    /// <summary>Memory of the newest blocks and their receipts; 64 blocks are kept whatever they take.</summary>
+    public int ReceiptMb { get; init; } = 64;
 
     private const int WorkersMax = 64;
 
@@ -87,6 +90,7 @@ internal sealed record ChainSettings
             case "tableMemoryMb": return this with { TableMemoryMb = (int)Number(property, 16, 1 << 20, ref refusal) };
             case "mempoolTransactions": return this with { MempoolTransactions = (int)Number(property, 1, 1 << 24, ref refusal) };
             case "mempoolMb": return this with { MempoolMb = (int)Number(property, 1, 1 << 20, ref refusal) };
+            case "receiptMb": return this with { ReceiptMb = (int)Number(property, 0, 1 << 20, ref refusal) };
             case "jit":
                 if (property.Value.ValueKind is JsonValueKind.True or JsonValueKind.False)
                 {

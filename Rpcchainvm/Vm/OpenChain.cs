@@ -156,6 +156,7 @@ internal sealed class OpenChain : IDisposable
             Workers = Settings.Workers,
             OpenAt = marked.Height,                                 // M1
             OnPending = () => Pending?.Invoke(),
+            ReceiptBytesKept = (long)Settings.ReceiptMb << 20,
             Mempool = new MempoolOptions { MaxCount = Settings.MempoolTransactions, MaxBytes = (long)Settings.MempoolMb << 20 },
         };
         try

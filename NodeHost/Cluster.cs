@@ -77,8 +77,8 @@ internal sealed class Cluster : IAsyncDisposable
     /// <summary>Gives transactions to a node as a peer's push does, in messages of at most a megabyte; they wait there when this returns.</summary>
     public static async Task SubmitAsync(ChainHost to, IReadOnlyList<ReadOnlyMemory<byte>> transactions)
     {
-        // many clients: each stays below what one peer may send
-        int client = 0;
+        // many clients, another one first each time: each stays below what one peer may send
+        int client = transactions.Count == 0 || transactions[0].IsEmpty ? 0 : transactions[0].Span[^1];
         List<ReadOnlyMemory<byte>> message = [];
         int bytes = 0;
         for (int i = 0; i < transactions.Count; i++)

@@ -116,9 +116,10 @@ public sealed partial class ChainService
                 }
             }
 
+            BlockAhead? ahead = _ahead.Take(block.Id);
             BlockPrograms programs = new(_rules, tip?.Programs ?? _programs, state);
             refusal = BlockChecks.CheckPlace(block, (tip?.Block ?? _last).Header, _rules.Limits, NowMs());
-            if (refusal.IsRefused || !TryPrepareBlock(block, tip, programs, out Message[]? batch, out refusal))
+            if (refusal.IsRefused || !TryPrepareBlock(block, tip, programs, ahead, out Message[]? batch, out refusal))
             {
                 return false;
             }
@@ -135,6 +136,7 @@ public sealed partial class ChainService
             }
 
             _tree.Add(new ProcessingBlock(block, tip, result.Post, result.Receipts, tip?.Programs ?? _programs));
+            _ahead.Verified(block, ahead);
             return true;
         }
     }
@@ -241,9 +243,11 @@ public sealed partial class ChainService
     }
 
     // Every rule about transactions that needs no execution, then the signatures of those that were never checked.
-    private bool TryPrepareBlock(Block block, ProcessingBlock? tip, BlockPrograms programs, [NotNullWhen(true)] out Message[]? batch, out Refusal refusal)
+    private bool TryPrepareBlock(
+        Block block, ProcessingBlock? tip, BlockPrograms programs, BlockAhead? ahead, [NotNullWhen(true)] out Message[]? batch, out Refusal refusal)
     {
         batch = null;
+        int good = ahead?.Checked ?? 0;
         ReplayScope known = new(_window, tip);
         HashSet<TxId> inBlock = new(block.Transactions.Length);
         List<Transaction> unverified = [];
@@ -258,7 +262,8 @@ public sealed partial class ChainService
                 refusal = new Refusal(RefusalCode.DuplicateTransaction, $"Transaction {transaction.Id} is in this block or its ancestors already.");
             }
 
-            if (refusal.IsRefused || !TryMessageOf(transaction, programs, unverified, out messages[i], out refusal))
+            PreparedTransaction? found = i < good ? ahead!.Prepared[i] : null;
+            if (refusal.IsRefused || !TryMessageOf(transaction, found, programs, unverified, out messages[i], out refusal))
             {
                 refusal = Block.AtIndex(i, refusal);
                 return false;
@@ -267,8 +272,8 @@ public sealed partial class ChainService
 
         Clock.Stop(Stage.Decode, start);
         refusal = Refusal.None;
-        bool[] good = VerifySignatures(CollectionsMarshal.AsSpan(unverified), Workers);
-        int bad = Array.IndexOf(good, false);
+        bool[] verdicts = VerifySignatures(CollectionsMarshal.AsSpan(unverified), Workers);
+        int bad = Array.IndexOf(verdicts, false);
         if (bad >= 0)
         {
             refusal = Block.AtIndex(Array.IndexOf(block.Transactions, unverified[bad]), BadSignature(unverified[bad]));
@@ -285,14 +290,13 @@ public sealed partial class ChainService
     }
 
     private bool TryMessageOf(
-        Transaction transaction, BlockPrograms programs, List<Transaction> unverified, out Message message, out Refusal refusal)
+        Transaction transaction, PreparedTransaction? known, BlockPrograms programs, List<Transaction> unverified, out Message message, out Refusal refusal)
     {
         message = null!;
 
-        // the same bytes wait here: prepared and checked when they came
-        if (_mempool.TryFind(transaction.Id, out PreparedTransaction? waiting) && waiting.Transaction.Bytes.Span.SequenceEqual(transaction.Bytes.Span))
+        if (known is not null || IsWaiting(transaction, out known))
         {
-            return programs.TryBind(waiting, out message!, out refusal);
+            return programs.TryBind(known, out message!, out refusal);
         }
 
         if (!_rules.TryPrepare(transaction, out PreparedTransaction? prepared, out refusal) || !programs.TryBind(prepared, out message!, out refusal))
@@ -307,6 +311,10 @@ public sealed partial class ChainService
 
         return true;
     }
+
+    // The same bytes wait here: prepared and checked when they came.
+    private bool IsWaiting(Transaction transaction, [NotNullWhen(true)] out PreparedTransaction? waiting) =>
+        _mempool.TryFind(transaction.Id, out waiting) && waiting.Transaction.Bytes.Span.SequenceEqual(transaction.Bytes.Span);
 
     private bool TryExecute(
         ReadOnlySpan<Message> batch, in BlockHeader header, BlockPrograms programs, IStateView state, [NotNullWhen(true)] out BatchResult? result, out Bytes32 receiptsRoot, out Refusal refusal)

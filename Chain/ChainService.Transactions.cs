@@ -136,22 +136,6 @@ public sealed partial class ChainService
         return refusals;
     }
 
-    /// <summary>Checks the signatures of a block that was parsed while its parent is still being executed. It says nothing about the block.</summary>
-    public void CheckAhead(Block block)
-    {
-        ArgumentNullException.ThrowIfNull(block);
-        List<Transaction> unknown = [.. block.Transactions];
-        unknown.RemoveAll(transaction => transaction.Chain != _rules.ChainId || _verified.Contains(VerifiedMemory.HashOf(transaction)));
-        bool[] good = VerifySignatures(CollectionsMarshal.AsSpan(unknown), workers: 1);         // the pool belongs to the block that is being executed
-        for (int i = 0; i < good.Length; i++)
-        {
-            if (good[i])
-            {
-                _verified.Add(VerifiedMemory.HashOf(unknown[i]));
-            }
-        }
-    }
-
     /// <summary>True while the transaction waits for a block.</summary>
     public bool IsWaiting(TxId id)
     {

@@ -3,8 +3,12 @@
 //
 // A hit costs one SHA-256 of the bytes. Equal hash, equal bytes, equal block: nothing here can change an answer.
 //
-// Threading: any; one lock, for a few comparisons.   Memory: Kept blocks, each of at most the chain's largest.
+// Bounds: BlocksMax blocks of BytesMax bytes together, the newest always; the oldest goes first. A batch of ancestors is parsed whole and then verified one by one
+// from its oldest, so fewer than a batch would be none at all.
+//
+// Threading: any; one lock, for a few comparisons.
 
+using System.Collections.Generic;
 using System.Diagnostics.CodeAnalysis;
 using System.Threading;
 using ParallelVm.Primitives;
@@ -14,39 +18,60 @@ namespace ParallelVm.Chain;
 /// <summary>A few decoded blocks.</summary>
 internal sealed class DecodedMemory
 {
-    /// <summary>As many as consensus has undecided at once.</summary>
-    private const int Kept = 10;
+    /// <summary>Most blocks.</summary>
+    public const int BlocksMax = 64;
+
+    /// <summary>Most bytes of blocks: ten of the longest, fifty of a thousand transfers.</summary>
+    public const long BytesMax = 16L << 20;
 
     private readonly Lock _gate = new();
-    private readonly Block?[] _blocks = new Block?[Kept];
-    private int _next;
+    private readonly List<Block> _blocks = new(BlocksMax + 1);      // oldest first
+    private long _bytes;
 
     /// <summary>Finds a block.</summary>
     public bool TryFind(BlockId id, [NotNullWhen(true)] out Block? block)
     {
         lock (_gate)
         {
-            foreach (Block? kept in _blocks)
-            {
-                if (kept is not null && kept.Id == id)
-                {
-                    block = kept;
-                    return true;
-                }
-            }
+            block = _blocks.Find(kept => kept.Id == id);
+            return block is not null;
         }
-
-        block = null;
-        return false;
     }
 
-    /// <summary>Remembers a block in place of the oldest.</summary>
+    /// <summary>Remembers a block.</summary>
     public void Add(Block block)
     {
         lock (_gate)
         {
-            _blocks[_next] = block;
-            _next = (_next + 1) % Kept;
+            if (_blocks.Exists(kept => kept.Id == block.Id))
+            {
+                return;
+            }
+
+            _blocks.Add(block);
+            _bytes += block.Bytes.Length;
+            int surplus = 0;
+            while (_blocks.Count - surplus > BlocksMax || (_bytes > BytesMax && _blocks.Count - surplus > 1))
+            {
+                _bytes -= _blocks[surplus++].Bytes.Length;
+            }
+
+            _blocks.RemoveRange(0, surplus);
+        }
+    }
+
+    /// <summary>Adds those above a height to a list.</summary>
+    public void ListAbove(Height height, List<Block> target)
+    {
+        lock (_gate)
+        {
+            foreach (Block block in _blocks)
+            {
+                if (block.Header.Height.CompareTo(height) > 0)
+                {
+                    target.Add(block);
+                }
+            }
         }
     }
 }

@@ -26,6 +26,9 @@ internal sealed record VmOptions
     /// <summary>Makes the HTTP API of a chain that has just been opened; null: there is none.</summary>
     public Func<OpenChain, IApiHandler>? Api { get; init; }
 
+    /// <summary>Blocks that were parsed are looked at before they are to be verified.</summary>
+    public bool LooksAhead { get; init; } = true;
+
     /// <summary>The process can no longer trust itself or its disk, and must stop at once: a broken invariant, a failed store.</summary>
     public Action<Exception>? OnBroken { get; init; }
 

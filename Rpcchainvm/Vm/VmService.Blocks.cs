@@ -1,4 +1,4 @@
-// Blocks: built, parsed, verified, accepted, rejected, looked up; and the state sync calls, which say that there is none.
+// Blocks: built, parsed (and then looked at ahead), verified, accepted, rejected, looked up; and the state sync calls, which say that there is none.
 
 using System;
 using System.Diagnostics;
@@ -26,7 +26,7 @@ internal sealed partial class VmService
     {
         service
             .On<BuildBlockRequest, BuildBlockResponse>("BuildBlock", (_, cancelled) => LockedAsync(open => Task.FromResult(BuildBlock(open)), cancelled))
-            .On<ParseBlockRequest, ParseBlockResponse>("ParseBlock", (request, cancelled) => LockedAsync(open => Task.FromResult(ParseBlock(open, request.Bytes)), cancelled))
+            .On<ParseBlockRequest, ParseBlockResponse>("ParseBlock", (request, cancelled) => LockedAsync(open => Task.FromResult(ParseBlock(open, request)), cancelled))
             .On<BatchedParseBlockRequest, BatchedParseBlockResponse>("BatchedParseBlock", (request, cancelled) => LockedAsync(open => Task.FromResult(ParseBlocks(open, request)), cancelled))
             .On<GetBlockRequest, GetBlockResponse>("GetBlock", (request, cancelled) => _shut.IsCancellationRequested
                 ? Task.FromResult(new GetBlockResponse { Err = Error.Closed })
@@ -77,6 +77,25 @@ internal sealed partial class VmService
         };
     }
 
+    private ParseBlockResponse ParseBlock(OpenChain open, ParseBlockRequest request)
+    {
+        ParseBlockResponse response = ParseBlock(open, request.Bytes);
+        LookAhead(open);
+        return response;
+    }
+
+    private BatchedParseBlockResponse ParseBlocks(OpenChain open, BatchedParseBlockRequest request)
+    {
+        BatchedParseBlockResponse response = new();
+        foreach (ByteString bytes in request.Request)
+        {
+            response.Response.Add(ParseBlock(open, bytes));
+        }
+
+        LookAhead(open);
+        return response;
+    }
+
     private static ParseBlockResponse ParseBlock(OpenChain open, ByteString bytes)
     {
         Block block = Parse(open, bytes);
@@ -89,15 +108,12 @@ internal sealed partial class VmService
         };
     }
 
-    private static BatchedParseBlockResponse ParseBlocks(OpenChain open, BatchedParseBlockRequest request)
+    private void LookAhead(OpenChain open)
     {
-        BatchedParseBlockResponse response = new();
-        foreach (ByteString bytes in request.Request)
+        if (_ahead is { } ahead && open.Chain.ExpectParsed())
         {
-            response.Response.Add(ParseBlock(open, bytes));
+            ahead.Wake();
         }
-
-        return response;
     }
 
     private static GetBlockResponse GetBlock(OpenChain open, GetBlockRequest request)
@@ -166,6 +182,7 @@ internal sealed partial class VmService
         }
 
         Metrics.Verified.Add();
+        LookAhead(open);                                                    // its place is free
         return new BlockVerifyResponse { Timestamp = Wire.Of(block.Header.TimestampMs) };
     }
 

@@ -43,6 +43,7 @@ internal sealed partial class VmService : IAsyncDisposable
     private OpenChain? _open;
     private IAppHandler _peers = new NoPeers();
     private EventGate? _events;
+    private AheadThread? _ahead;
     private State _state;
     private bool _isDisposed;
 
@@ -59,6 +60,9 @@ internal sealed partial class VmService : IAsyncDisposable
 
     /// <summary>The chain, once it is open.</summary>
     public OpenChain? Chain => _open;
+
+    /// <summary>What looks at blocks before they are verified, while a chain is open.</summary>
+    public AheadThread? Ahead => _ahead;
 
     /// <summary>The service's table.</summary>
     public RpcService ToRpc()
@@ -133,6 +137,7 @@ internal sealed partial class VmService : IAsyncDisposable
             open.Pending += _events.Wake;
             _peers = _options.Peers?.Invoke(open, links) ?? _peers;
             _api = _options.Api?.Invoke(open);
+            _ahead = _options.LooksAhead ? new AheadThread(open.Chain, failure => _options.OnBroken?.Invoke(failure)) : null;
             Metrics.Watch(open);
             (_peers as IMeasured)?.AddTo(Metrics.Set);
             (_api as IMeasured)?.AddTo(Metrics.Set);
@@ -201,6 +206,8 @@ internal sealed partial class VmService : IAsyncDisposable
             _apiServers.Clear();
             await _peers.DisposeAsync().ConfigureAwait(false);
             _peers = new NoPeers();
+            _ahead?.Dispose();                                              // before what it looks at
+            _ahead = null;
             if (_open is { } open)
             {
                 Block last = open.Chain.LastAccepted;

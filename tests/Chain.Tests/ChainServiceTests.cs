@@ -389,7 +389,7 @@ public class ChainServiceTests
         forged[^1] ^= 1;
         Transaction inBlock = kit.Increment(1, 1);
         CheckedBatch ahead = kit.Chain.CheckAhead([forged, good.Bytes, new byte[] { 1, 2, 3 }]);
-        kit.Chain.CheckAhead(kit.Craft(inBlock));
+        kit.Look(kit.Craft(inBlock));
         Assert.Equal(3, kit.Chain.SignaturesChecked);
         Refusal[] refusals = kit.Chain.SubmitBatch(ahead);
         Assert.Equal(RefusalCode.BadSignature, refusals[0].Code);

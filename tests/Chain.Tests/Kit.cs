@@ -225,6 +225,25 @@ internal sealed class Kit : IDisposable
         return block;
     }
 
+    /// <summary>Parses blocks, and looks at all that may be looked at ahead.</summary>
+    /// <returns>Steps that this took.</returns>
+    public int Look(params ReadOnlySpan<Block> blocks)
+    {
+        foreach (Block block in blocks)
+        {
+            Assert.True(Chain.TryParse(block.Bytes.Span, out _, out Refusal refusal), refusal.ToString());
+        }
+
+        Chain.ExpectParsed();
+        int steps = 0;
+        while (Chain.CheckNext())
+        {
+            steps++;
+        }
+
+        return steps;
+    }
+
     public void Verify(Block block) => Assert.True(Chain.TryVerify(block, out Refusal refusal), refusal.ToString());
 
     public Block BuildAndAccept()

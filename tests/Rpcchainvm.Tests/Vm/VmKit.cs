@@ -50,6 +50,9 @@ internal sealed class VmKit : IAsyncDisposable
     /// <summary>The chain inside.</summary>
     public ChainService Chain => _vm.Chain!.Chain;
 
+    /// <summary>What looks at blocks before they are verified.</summary>
+    public AheadThread? Ahead => _vm.Ahead;
+
     /// <summary>A VM that has no chain yet.</summary>
     public static async Task<VmKit> StartAsync(Func<VmOptions, VmOptions>? with = null)
     {

@@ -18,6 +18,7 @@ internal static class BenchJob
         [VmSuite.Name] = VmSuite.Run,
         [SchedulerSuite.Name] = SchedulerSuite.Run,
         [StateSuite.Name] = StateSuite.Run,
+        [AheadSuite.Name] = AheadSuite.Run,
     };
 
     /// <summary>Names of the suites.</summary>

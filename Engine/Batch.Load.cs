@@ -48,6 +48,29 @@ internal sealed partial class Batch
         _ranges.Run(Math.Min(workers, state.Readers), Keys.IdCount, KeyGrain, _loadKeys);
     }
 
+    /// <summary>Picks the accesses of contended keys.</summary>
+    public void Pick()
+    {
+        Room(ref _contendedOffsets, TxCount + 1);
+        if (Keys.ContendedCount == 0)
+        {
+            Array.Clear(_contendedOffsets, 0, TxCount + 1);
+            return;
+        }
+
+        _ranges.Run(_workers, PieceCount, 1, _countContended);
+        int accesses = 0;
+        for (int piece = 0; piece < PieceCount; piece++)
+        {
+            (_pieces[piece], accesses) = (accesses, accesses + _pieces[piece]);
+        }
+
+        _contendedOffsets[TxCount] = accesses;
+        Room(ref _contendedKeys, accesses);
+        Room(ref _contendedModes, accesses);
+        _ranges.Run(_workers, PieceCount, 1, _pickContended);
+    }
+
     /// <summary>Reserves the fees of all transactions and builds the graph; or says who may not be in the batch.</summary>
     /// <param name="buildsGraph">The batch may run in parallel.</param>
     /// <param name="shardsDirty">The batch before this one failed midway.</param>
@@ -165,7 +188,7 @@ internal sealed partial class Batch
         for (int i = 0; i < accesses.Length; i++)
         {
             ref readonly Access access = ref accesses[i];
-            _keys[position] = Keys.Intern(worker, in keys[i], in message.Programs[access.ProgramIndex], access.Key);
+            _keys[position] = Keys.Intern(worker, in keys[i], in message.Programs[access.ProgramIndex], access.Key, access.Mode);
             _modes[position++] = access.Mode;
         }
 
@@ -179,6 +202,42 @@ internal sealed partial class Batch
 
     private void LoadKeys(int worker, int from, int to) => Keys.Load(worker, _state!, from, to);
 
+    private void CountContended(int worker, int from, int to)
+    {
+        for (int piece = from; piece < to; piece++)
+        {
+            int count = 0;
+            foreach (int key in _keys.AsSpan(_offsets[piece * _txGrain].._offsets[Math.Min(TxCount, (piece + 1) * _txGrain)]))
+            {
+                count += Keys.NumberOf(key) >= 0 ? 1 : 0;
+            }
+
+            _pieces[piece] = count;
+        }
+    }
+
+    private void PickContended(int worker, int from, int to)
+    {
+        for (int piece = from; piece < to; piece++)
+        {
+            int position = _pieces[piece];
+            int end = Math.Min(TxCount, (piece + 1) * _txGrain);
+            for (int tx = piece * _txGrain; tx < end; tx++)
+            {
+                _contendedOffsets[tx] = position;
+                for (int access = _offsets[tx]; access < _offsets[tx + 1]; access++)
+                {
+                    int number = Keys.NumberOf(_keys[access]);
+                    if (number >= 0)
+                    {
+                        _contendedKeys[position] = number;
+                        _contendedModes[position++] = _modes[access];
+                    }
+                }
+            }
+        }
+    }
+
     // Job 0 is the graph, because it is the longest and cannot be shared; job 1 the shards; the rest are partitions of payers.
     private void PlanJobs(int worker, int from, int to)
     {
@@ -189,7 +248,7 @@ internal sealed partial class Batch
                 case 0 when !_buildsGraph:
                     break;
                 case 0:
-                    _graph.Build(Accesses);
+                    _graph.Build(Contended);
                     break;
                 case 1:
                     PrepareShards();
@@ -204,11 +263,19 @@ internal sealed partial class Batch
     private void PrepareShards()
     {
         Shards.Begin(Keys.IdCount, _workers);
-        for (int access = 0; _buildsGraph && access < _offsets[TxCount]; access++)
+        for (int id = 0; _buildsGraph && id < Keys.IdCount; id++)
         {
-            if (_modes[access] == AccessMode.Add)
+            if (Keys.IsOnlyAddedTo(id))
             {
-                Shards.Declare(_keys[access]);
+                Shards.Declare(id);
+            }
+        }
+
+        for (int access = 0; _buildsGraph && access < _contendedOffsets[TxCount]; access++)
+        {
+            if (_contendedModes[access] == AccessMode.Add)
+            {
+                Shards.Declare(Keys.IdOf(_contendedKeys[access]));
             }
         }
 

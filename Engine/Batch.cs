@@ -2,6 +2,7 @@
 // and the chains, run exactly this step; they differ only in order and in where adds wait.
 //
 //   Load     count accesses | intern keys | read records                 each a pass over pieces, by all workers (RangeLoop)
+//   Pick     accesses of contended keys, in two passes: all that the scheduler hears of
 //   Plan     reserve fees, payers apart, beside the conflict graph
 //   RunOne   a transaction
 //   Settle   fold adds | give fees back, payers apart, beside the receipts
@@ -45,6 +46,8 @@ internal sealed partial class Batch
     private readonly Action<int, int, int> _countAccesses;
     private readonly Action<int, int, int> _internPieces;
     private readonly Action<int, int, int> _loadKeys;
+    private readonly Action<int, int, int> _countContended;
+    private readonly Action<int, int, int> _pickContended;
     private readonly Action<int, int, int> _planJobs;
     private readonly Action<int, int, int> _foldKeys;
     private readonly Action<int, int, int> _settleJobs;
@@ -53,9 +56,12 @@ internal sealed partial class Batch
     private readonly Action<int, int, int> _packChanges;
     private Message[] _messages = [];
     private int[] _offsets = new int[1];
-    private int[] _pieces = [];                     // by piece of _txGrain transactions: first access, then first output byte
+    private int[] _pieces = [];                     // by piece of _txGrain transactions: first access, then first one of a contended key, then first output byte
     private int[] _keys = [];
     private AccessMode[] _modes = [];
+    private int[] _contendedOffsets = new int[1];
+    private int[] _contendedKeys = [];
+    private AccessMode[] _contendedModes = [];
     private uint[] _costs = [];
     private uint[] _measured = [];
     private ulong[] _prices = [];
@@ -82,6 +88,8 @@ internal sealed partial class Batch
         _countAccesses = CountAccesses;
         _internPieces = InternPieces;
         _loadKeys = LoadKeys;
+        _countContended = CountContended;
+        _pickContended = PickContended;
         _planJobs = PlanJobs;
         _foldKeys = (_, from, to) => Shards.Fold(from, to, Keys.Records);
         _settleJobs = SettleJobs;
@@ -104,9 +112,20 @@ internal sealed partial class Batch
 
     public int TxCount { get; private set; }
 
-    /// <summary>What the scheduler sees.</summary>
+    /// <summary>What was declared.</summary>
     public BatchAccesses Accesses =>
         new(_offsets.AsSpan(0, TxCount + 1), _keys.AsSpan(0, _offsets[TxCount]), _modes.AsSpan(0, _offsets[TxCount]), _costs.AsSpan(0, TxCount), Keys.IdCount);
+
+    /// <summary>What the scheduler sees: of what was declared the contended keys, by their numbers. Who waits for whom is the same.</summary>
+    public BatchAccesses Contended
+    {
+        get
+        {
+            int count = _contendedOffsets[TxCount];
+            return new(
+                _contendedOffsets.AsSpan(0, TxCount + 1), _contendedKeys.AsSpan(0, count), _contendedModes.AsSpan(0, count), _costs.AsSpan(0, TxCount), Keys.ContendedCount);
+        }
+    }
 
     /// <summary>Measured times in nanoseconds, when the batch is measured.</summary>
     public ReadOnlySpan<uint> Measured => _measured.AsSpan(0, TxCount);
@@ -167,6 +186,13 @@ internal sealed partial class Batch
         {
             _measured[tx] = (uint)Math.Min(uint.MaxValue, ElapsedNs(_time, started, _time.GetTimestamp()));
         }
+    }
+
+    /// <summary>All adders of a group of a contended key are done and somebody waits for the sum.</summary>
+    public void Fold(int number)
+    {
+        int key = Keys.IdOf(number);
+        Shards.Fold(key, Keys.RecordOf(key));
     }
 
     // Chains of independent transactions, and the plain loop, run mostly in batch order; for others the hint is for nothing.

@@ -3,12 +3,18 @@
 //
 //   _slots    .  7  .  .  3  8  .        id + 1 at the key's place or after it; empty places are claimed by compare-exchange
 //   ids       | worker 0: 0..63 | worker 1: 64..127 | worker 0: 128.. |       handed out in blocks, so counters do not meet
+//   uses      nobody -> one mode -> contended           of a key, as transactions declare it
+//
+// A key is contended when two of its declarations conflict: somebody may have to wait there. Most keys are not, and then the scheduler need
+// not hear of them: contended keys have numbers of their own, dense from 0.
 //
 // Invariants
 //   K1  an id is written (key, owner, record) before its slot is claimed, and never again in the batch: who finds it sees it whole
 //   K2  a key has one id, and so one Record: whoever declares it sees the same value
 //   K3  loaded bytes stay beside the record, so what changed is found by comparing, whoever wrote
 //   K4  ids that were handed out and not used (holes, less than a block for each worker) are in no slot and have no record to load
+//   K5  a key is contended iff two transactions declared it in modes that conflict: a declaration is compared with the first one, and modes that
+//       do not conflict with it are equal to it and to each other. Its number is there once interning is over. A single worker asks for none
 //
 // The table is open addressing over an array of integers at most half full. Keys are hashes already, but of preimages that an outsider
 // chooses, so the place of a key also depends on a salt that outsiders do not know; crafted keys cannot share a bucket.
@@ -19,6 +25,7 @@
 
 using System;
 using System.Threading;
+using ParallelVm.AccessLists;
 using ParallelVm.Executor;
 using ParallelVm.Primitives;
 using ParallelVm.Primitives.State;
@@ -31,6 +38,8 @@ internal sealed class KeyTable
     private const int BlockIds = 64;
     private const int FirstSlots = 1024;
     private const int Hole = -2;
+    private const int Nobody = 0;                   // uses: 1 + mode when all declarations agree, ~number when contended
+    private const int Claimed = int.MinValue;       // contended, and its number is on the way
 
     private readonly ulong _salt;
     private int[] _slots = new int[FirstSlots];
@@ -39,6 +48,9 @@ internal sealed class KeyTable
     private (ProgramId Program, LocalKey LocalKey)[] _owners = [];
     private Record?[] _records = [];
     private Loaded[] _loaded = [];
+    private int[] _uses = [];                       // by id
+    private int[] _contended = [];                  // by number: id
+    private Padded<int> _contendedCount;
     private Seat[] _seats = [];
     private int _workers;
     private int _nextBlock;
@@ -66,6 +78,9 @@ internal sealed class KeyTable
         }
     }
 
+    /// <summary>Numbers of contended keys are [0, ContendedCount); known once interning is over (K5).</summary>
+    public int ContendedCount => _contendedCount.Value;
+
     /// <summary>Live records by id; null where no batch has used the id yet.</summary>
     public Record?[] Records => _records;
 
@@ -74,6 +89,15 @@ internal sealed class KeyTable
     public ref readonly ProgramId ProgramOf(int id) => ref _owners[id].Program;
 
     public ref readonly LocalKey LocalKeyOf(int id) => ref _owners[id].LocalKey;
+
+    /// <summary>The number of a contended key; negative for any other.</summary>
+    public int NumberOf(int id) => ~_uses[id];
+
+    /// <summary>The id of a contended key's number.</summary>
+    public int IdOf(int number) => _contended[number];
+
+    /// <summary>Some transaction adds to the key, and nobody has to wait for that.</summary>
+    public bool IsOnlyAddedTo(int id) => _uses[id] == UseOf(AccessMode.Add);
 
     /// <summary>The record of a key that was interned in this batch.</summary>
     public Record RecordOf(int id) => _records[id]!;
@@ -102,6 +126,8 @@ internal sealed class KeyTable
             _keys = new StateKey[length];
             _owners = new (ProgramId, LocalKey)[length];
             _loaded = new Loaded[length];
+            _uses = new int[length];
+            _contended = new int[length];
             Array.Resize(ref _records, length);
         }
 
@@ -117,6 +143,7 @@ internal sealed class KeyTable
 
         _mask = slots - 1;
         _nextBlock = 0;
+        _contendedCount.Value = 0;
         _workers = workers;
         for (int known = _seats.Length; known < workers; known++)
         {
@@ -130,9 +157,17 @@ internal sealed class KeyTable
         }
     }
 
-    /// <summary>The id of a key, new or known.</summary>
+    /// <summary>The id of a key that a transaction declares, new or known.</summary>
     /// <param name="worker">Number of the caller; nobody else has it now.</param>
-    public int Intern(int worker, in StateKey key, in ProgramId program, in LocalKey localKey)
+    public int Intern(int worker, in StateKey key, in ProgramId program, in LocalKey localKey, AccessMode mode) =>
+        Intern(worker, in key, in program, in localKey, _workers > 1 ? UseOf(mode) : Nobody);
+
+    /// <summary>The id of a key that is no transaction's to wait for, new or known.</summary>
+    /// <param name="worker">Number of the caller; nobody else has it now.</param>
+    public int Intern(int worker, in StateKey key, in ProgramId program, in LocalKey localKey) =>
+        Intern(worker, in key, in program, in localKey, Nobody);
+
+    private int Intern(int worker, in StateKey key, in ProgramId program, in LocalKey localKey, int use)
     {
         int[] slots = _slots;
         int mask = _mask;
@@ -141,7 +176,7 @@ internal sealed class KeyTable
             int found = Volatile.Read(ref slots[slot]);
             if (found == 0)
             {
-                int id = Write(_seats[worker], in key, in program, in localKey);
+                int id = Write(_seats[worker], in key, in program, in localKey, use);
                 found = Interlocked.CompareExchange(ref slots[slot], id + 1, 0);            // K1: a full fence
                 if (found == 0)
                 {
@@ -154,6 +189,11 @@ internal sealed class KeyTable
 
             if (_keys[found - 1] == key)
             {
+                if (use != Nobody)
+                {
+                    Meet(found - 1, use);
+                }
+
                 return found - 1;                                                           // K2
             }
         }
@@ -167,6 +207,7 @@ internal sealed class KeyTable
             for (int id = seat.At.Next; id < seat.At.End; id++)
             {
                 _loaded[id].Length = Hole;                                                  // K4
+                _uses[id] = Nobody;
             }
         }
     }
@@ -230,7 +271,32 @@ internal sealed class KeyTable
         return (int)((high ^ low) & int.MaxValue);
     }
 
-    private int Write(Seat seat, in StateKey key, in ProgramId program, in LocalKey localKey)
+    private static int UseOf(AccessMode mode) => 1 + (int)mode;
+
+    // The key is known: its first declaration, or a payer, was before.
+    private void Meet(int id, int use)
+    {
+        ref int place = ref _uses[id];
+        for (int known = Volatile.Read(ref place); known >= 0 && (known != use || use == UseOf(AccessMode.Write));)
+        {
+            int before = Interlocked.CompareExchange(ref place, known == Nobody ? use : Claimed, known);
+            if (before == known)
+            {
+                if (known != Nobody)
+                {
+                    int number = Interlocked.Increment(ref _contendedCount.Value) - 1;
+                    _contended[number] = id;
+                    place = ~number;                                                        // K5
+                }
+
+                return;
+            }
+
+            known = before;
+        }
+    }
+
+    private int Write(Seat seat, in StateKey key, in ProgramId program, in LocalKey localKey, int use)
     {
         ref Place at = ref seat.At;
         if (at.Next == at.End)
@@ -244,6 +310,7 @@ internal sealed class KeyTable
         _keys[id] = key;
         _owners[id] = (program, localKey);
         _records[id] ??= new Record();
+        _uses[id] = use;
         _loaded[id].Length = -1;
         return id;
     }

@@ -46,8 +46,8 @@ public sealed class ParallelEngine : IDisposable
     public const ulong ChainGasMax = 20_000;
 
     /// <summary>When a batch is worth a graph, in gas of 2.5 ns, from `bench scheduler`: twice limit.wake (two workers save half of the work, and have to save a wake-up); for
-    /// the graph 10 ns for each transaction and 12.5 for each key, between schedule.interned5 and contended.interned5.</summary>
-    public static readonly GateLimits Limits = new(Wake: 16_000, GraphPerTransaction: 4, GraphPerAccess: 5);
+    /// the graph 5 ns for each transaction, limit.free, and 12.5 for each access of a contended key, half of contended.interned5, which is the worst.</summary>
+    public static readonly GateLimits Limits = new(Wake: 16_000, GraphPerTransaction: 2, GraphPerAccess: 5);
 
     private readonly TimeProvider _time;
     private readonly JitThreads? _jitThreads;
@@ -194,7 +194,7 @@ public sealed class ParallelEngine : IDisposable
         moments[0] = _time.GetTimestamp();
         _batch.Load(messages, in context, state, workers, AlwaysParallel);
         moments[1] = _time.GetTimestamp();
-        bool mayBeParallel = workers > 1 && (AlwaysParallel ? messages.Length > 0 : _batch.IsWhole && _gate.MayGain(_batch.Accesses, workers));
+        bool mayBeParallel = workers > 1 && MayBeParallel(workers);
         if (!_batch.TryPlan(mayBeParallel, _isDirty, out fault))
         {
             result = null;
@@ -229,6 +229,17 @@ public sealed class ParallelEngine : IDisposable
             Trace = new BatchTrace(used, chains, _batch.Keys.Count, (long)shape.Work, (long)shape.Span, shape.Width, StagesOf(moments)),
         };
         return true;
+    }
+
+    private bool MayBeParallel(int workers)
+    {
+        if (_batch.TxCount == 0 || !_batch.IsWhole)
+        {
+            return false;
+        }
+
+        _batch.Pick();
+        return AlwaysParallel || _gate.MayGain(_batch.Contended, workers);
     }
 
     private BatchStages StagesOf(ReadOnlySpan<long> moments) => new(
@@ -277,7 +288,7 @@ public sealed class ParallelEngine : IDisposable
     {
         public void RunOne(int worker, int tx) => batch.RunOne(worker, tx, atWork[worker] ??= idle.Get());
 
-        public void Fold(int key) => batch.Shards.Fold(key, batch.Keys.RecordOf(key));
+        public void Fold(int key) => batch.Fold(key);
     }
 
     private sealed class InterpreterPolicy(CodeCache? code) : PooledObjectPolicy<Interpreter>

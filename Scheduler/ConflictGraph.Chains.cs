@@ -57,11 +57,7 @@ public sealed partial class ConflictGraph
 
     private void MakeChains(ReadOnlySpan<uint> costs)
     {
-        Room(ref _chainOf, _txCount);
         Room(ref _next, _txCount);
-        Room(ref _chains, _txCount);
-        Room(ref _chainTx, _txCount);
-        Room(ref _ready, _txCount);
         Room(ref _level, _nodeCount);
         JoinTransactions(costs);
         LayOutChains();
@@ -102,6 +98,45 @@ public sealed partial class ConflictGraph
                     _ready[_readyCount++] = started;
                 }
             }
+        }
+    }
+
+    // MakeChains where nobody waits for anybody: pieces of the batch, and each transaction's bottom level is its cost.
+    private void CutChains(ReadOnlySpan<uint> costs)
+    {
+        int groupMax = Math.Clamp(_txCount / GroupsWanted, GroupMin, GroupMax);
+        ulong work = 0;
+        uint span = 0;
+        _chainCount = 0;
+        for (int tx = 0; tx < costs.Length; tx++)
+        {
+            uint cost = costs[tx];
+            int chain = _chainCount - 1;
+            if (chain < 0 || _chains[chain].Count >= groupMax || !Fits(chain, cost))
+            {
+                _ready[_chainCount] = chain = StartChain(tx, cost, isIndependent: true);
+                _chains[chain].Start = tx;
+            }
+            else
+            {
+                _chains[chain].Tail = tx;
+                _chains[chain].Count++;
+                _chains[chain].Cost += cost;
+                _chainOf[tx] = chain;
+            }
+
+            _chainTx[tx] = tx;
+            work += cost;
+            span = Math.Max(span, cost);
+        }
+
+        _readyCount = _chainCount;
+        Work = work;
+        Span = span;
+        int shift = UrgencyShift;
+        for (int chain = 0; chain < _chainCount; chain++)
+        {
+            _chains[chain].Urgency = (byte)((ulong)costs[_chains[chain].Head] >> shift);
         }
     }
 
@@ -208,12 +243,14 @@ public sealed partial class ConflictGraph
     // Sixteen steps of bottom level, by a shift: a division for each chain would cost more than what it orders.
     private void MeasureUrgencies()
     {
-        int shift = Math.Max(0, 64 - BitOperations.LeadingZeroCount(Span) - UrgencyBits);
+        int shift = UrgencyShift;
         for (int chain = 0; chain < _chainCount; chain++)
         {
             _chains[chain].Urgency = (byte)(_level[_chains[chain].Head] >> shift);
         }
     }
+
+    private int UrgencyShift => Math.Max(0, 64 - BitOperations.LeadingZeroCount(Span) - UrgencyBits);
 
     private struct Chain
     {

@@ -75,8 +75,15 @@ public sealed partial class ConflictGraph
     public void Build(in BatchAccesses accesses)
     {
         Reserve(in accesses);
-        Link(in accesses);
-        MakeChains(accesses.Costs);
+        if (accesses.Keys.Length != 0)
+        {
+            Link(in accesses);
+            MakeChains(accesses.Costs);
+        }
+        else
+        {
+            CutChains(accesses.Costs);
+        }
     }
 
     private void Reserve(in BatchAccesses accesses)
@@ -92,9 +99,20 @@ public sealed partial class ConflictGraph
         Room(ref _groupKey, accesses.Keys.Length);
         Room(ref _memberOf, accesses.Keys.Length);
         Room(ref _offsets, accesses.TxCount + 1);
+        Room(ref _chainOf, accesses.TxCount);
+        Room(ref _chains, accesses.TxCount);
+        Room(ref _chainTx, accesses.TxCount);
+        Room(ref _ready, accesses.TxCount);
         accesses.Offsets.CopyTo(_offsets);
         _keys.AsSpan(0, accesses.KeyCount).Fill(new KeyState { Tail = None, Open = None, LastTx = None });
-        _nodes.AsSpan(0, accesses.TxCount).Fill(new Node { First = None, Last = None, Predecessor = None });
+        if (accesses.Keys.Length != 0)
+        {
+            _nodes.AsSpan(0, accesses.TxCount).Fill(new Node { First = None, Last = None, Predecessor = None });
+        }
+        else
+        {
+            _pending.AsSpan(0, accesses.TxCount).Clear();
+        }
     }
 
     private void Link(in BatchAccesses accesses)

@@ -9,7 +9,9 @@
 //   limit.wake           us from a ring until a parked thread runs: ParallelEngine.Limits.Wake
 //   limit.engine         ns that the engine takes around a transaction in the run: CostModel
 //
-// GateLimits.GraphPerTransaction and GraphPerAccess are between schedule.interned5 and contended.interned5.
+//   limit.free           ns per transaction of a graph in which nobody waits for anybody, built and drained: GateLimits.GraphPerTransaction
+//
+// GateLimits.GraphPerAccess is between schedule.interned5 and contended.interned5, for each of five keys.
 
 using System;
 using System.Collections.Generic;
@@ -84,6 +86,8 @@ internal static partial class SchedulerSuite
         Message[] nothing = new SchedulerProbe(0).Independent(TxCount);
         ProbeState state = new(new HashSet<StateKey>());
         rows.Add(new BenchRow("limit.engine", "ns/tx", "", () => (double)Stages(engine, nothing, state, in Context, 1, RunRounds).RunNs / nothing.Length));
+        Lazy<DrainBatch> free = new(() => new DrainBatch(RunTxCount, keysEach: 0, hotKeys: 0));
+        rows.Add(new BenchRow("limit.free", "ns/tx", "", () => free.Value.Measure(RunRounds)));
         rows.Add(new BenchRow("limit.wake", "us", "", () =>
         {
             using WorkerPool pool = new(2);

@@ -2,6 +2,7 @@
 
 using System;
 using System.Collections.Generic;
+using System.Linq;
 using System.Threading;
 using ParallelVm.AccessLists;
 using ParallelVm.Executor;
@@ -30,6 +31,70 @@ public sealed class PassTests
                 }
             });
             Assert.All(visits, count => Assert.Equal(1, count));
+        }
+    }
+
+    // The model compares every pair of declarations of a key; threads declare them in any order.
+    [Theory, InlineData(1), InlineData(2)]
+    public void A_key_is_contended_iff_two_declarations_of_it_conflict(int seed)
+    {
+        const int workers = 4;
+        const int keyCount = 300;
+        KeyTable table = new((ulong)seed);
+        SeededRandom random = new((ulong)seed);
+        for (int round = 0; round < 30; round++)
+        {
+            (int Key, AccessMode? Mode)[][] declared = new (int, AccessMode?)[workers][];
+            for (int worker = 0; worker < workers; worker++)
+            {
+                declared[worker] = new (int, AccessMode?)[200];
+                for (int i = 0; i < declared[worker].Length; i++)
+                {
+                    int key = random.Next(keyCount);
+                    // a third of the keys is only read, a third only added to; nobody's mode is a payer's
+                    AccessMode mode = random.Chance(1, 10) ? (AccessMode)random.Next(3) : key % 3 == 0 ? AccessMode.Read : key % 3 == 1 ? AccessMode.Add : AccessMode.Write;
+                    declared[worker][i] = (key, random.Chance(1, 8) ? null : mode);
+                }
+            }
+
+            table.Begin(workers * 200, workers);
+            using Barrier start = new(workers);
+            Thread[] threads = new Thread[workers];
+            for (int w = 0; w < workers; w++)
+            {
+                int worker = w;
+                threads[worker] = new Thread(() =>
+                {
+                    start.SignalAndWait();
+                    foreach ((int key, AccessMode? mode) in declared[worker])
+                    {
+                        _ = mode is { } known
+                            ? table.Intern(worker, KeyOf(key), default, default, known)
+                            : table.Intern(worker, KeyOf(key), default, default);
+                    }
+                });
+                threads[worker].Start();
+            }
+
+            foreach (Thread thread in threads)
+            {
+                thread.Join();
+            }
+
+            table.EndInterning();
+            HashSet<int> numbers = [];
+            for (int key = 0; key < keyCount; key++)
+            {
+                List<AccessMode> modes = [.. declared.SelectMany(one => one).Where(one => one.Key == key && one.Mode is not null).Select(one => one.Mode!.Value)];
+                bool conflicts = modes.Where((mode, i) => modes.Take(i).Any(before => AccessModes.Conflicts(before, mode))).Any();
+                int id = table.Intern(0, KeyOf(key), default, default);
+                int number = table.NumberOf(id);
+                Assert.True(conflicts == (number >= 0), $"seed {seed} round {round}: key {key} of {string.Join(' ', modes)} has number {number}");
+                Assert.True(!conflicts || (table.IdOf(number) == id && numbers.Add(number) && number < table.ContendedCount), $"seed {seed} round {round}: number {number}");
+                Assert.Equal(!conflicts && modes.Contains(AccessMode.Add), table.IsOnlyAddedTo(id));
+            }
+
+            Assert.Equal(numbers.Count, table.ContendedCount);
         }
     }
 

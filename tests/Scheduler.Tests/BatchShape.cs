@@ -37,6 +37,24 @@ internal sealed class BatchShape
 
     public BatchAccesses View() => new(_offsets.ToArray(), _keys.ToArray(), _modes.ToArray(), _costs.ToArray(), KeyCount);
 
+    /// <summary>Without the keys that no two transactions conflict on; the others numbered anew.</summary>
+    public BatchShape OfContendedKeys()
+    {
+        HashSet<int> contended = [.. Enumerable.Range(0, KeyCount).Where(key =>
+        {
+            AccessMode[] modes = [.. Enumerable.Range(0, AccessCount).Where(i => _keys[i] == key).Select(i => _modes[i])];
+            return modes.Where((mode, i) => modes.Take(i).Any(before => AccessModes.Conflicts(before, mode))).Any();
+        })];
+        int[] number = [.. Enumerable.Range(0, KeyCount).Select(key => contended.Count(other => other < key))];
+        BatchShape rest = new();
+        for (int tx = 0; tx < TxCount; tx++)
+        {
+            rest.Add(_costs[tx], [.. Enumerable.Range(_offsets[tx], DeclaredBy(tx)).Where(i => contended.Contains(_keys[i])).Select(i => (number[_keys[i]], _modes[i]))]);
+        }
+
+        return rest;
+    }
+
     public uint CostOf(int tx) => _costs[tx];
 
     public int DeclaredBy(int tx) => _offsets[tx + 1] - _offsets[tx];

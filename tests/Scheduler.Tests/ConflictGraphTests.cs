@@ -36,6 +36,40 @@ public sealed class ConflictGraphTests
         }
     }
 
+    // What the engine leaves out before it builds. Without any contended key the chains are cut by a loop of their own.
+    [Theory, InlineData(5), InlineData(505)]
+    public void Keys_that_nobody_conflicts_on_change_no_chain(int seed)
+    {
+        SeededRandom random = new((ulong)seed);
+        ConflictGraph whole = new(2_000);
+        ConflictGraph rest = new(2_000);
+        int free = 0;
+        for (int round = 0; round < 600; round++)
+        {
+            BatchShape shape = BatchShape.Draw(random, 1 + random.Next(200), round % 3 == 0 ? 10_000 : 60);
+            BatchShape contended = shape.OfContendedKeys();
+            free += contended.AccessCount == 0 ? 1 : 0;
+            whole.Build(shape.View());
+            rest.Build(contended.View());
+            string at = $"seed {seed} round {round}";
+            Assert.True(whole.ReadyChains.SequenceEqual(rest.ReadyChains), at);
+            Assert.True((whole.ChainCount, whole.EdgeCount, whole.Work, whole.Span) == (rest.ChainCount, rest.EdgeCount, rest.Work, rest.Span), at);
+            Assert.Equal(WorkSpan.Measure(shape.View()), WorkSpan.Measure(contended.View()));
+            for (int chain = 0; chain < whole.ChainCount; chain++)
+            {
+                Assert.True(whole.TransactionsOf(chain).SequenceEqual(rest.TransactionsOf(chain)), at);
+                Assert.True((whole.UrgencyOf(chain), whole.CostOf(chain)) == (rest.UrgencyOf(chain), rest.CostOf(chain)), at);
+            }
+
+            for (int tx = 0; tx < shape.TxCount; tx++)
+            {
+                Assert.True(whole.ChainOf(tx) == rest.ChainOf(tx) && whole.PendingOf(tx) == rest.PendingOf(tx), at);
+            }
+        }
+
+        Assert.True(free > 20, $"seed {seed}: {free} batches without a contended key");
+    }
+
     // The naive twin has an edge for every conflicting pair. Equal reachability means that the graph waits for exactly what it must.
     [Theory, InlineData(3), InlineData(2026)]
     public void Reachability_equals_the_quadratic_twin(int seed)

@@ -14,14 +14,14 @@
 //
 // Key and span are the builder's manners, not rules of validity: a block that ignores them is slow, not wrong.
 //
-// Two passes. First the old: whoever has waited for OldAfter accepted blocks goes in by age, whatever it pays, up to 1/8 of gas
+// Two passes. First the old: whoever has waited for OldAfter blocks goes in by age, whatever it pays, up to 1/8 of gas
 // and of bytes, at least one transaction; so little of any key and of the span that neither limit is met. Then the best by score.
 //
 //   walk   open entries of the mempool, best price first: an upper bound of the score
 //   aside  looked at, scored, and something else was better then; comes back when its score is the best
 //   queue  of a hot key: the next is let out when the one before it is in, or out of the question
 //
-// Starvation bound. Let t be legal, its payer good for all that it has waiting, and let t wait since OldAfter accepted blocks behind
+// Starvation bound. Let t be legal, its payer good for all that it has waiting, and let t wait since OldAfter blocks behind
 // older ones of A gas and Y bytes. Each block from here takes the oldest until one does not fit into the eighth, and that one opens
 // the next block's pass; so two blocks together take more than an eighth, of gas or of bytes, and t is in after at most
 //
@@ -31,8 +31,7 @@
 // lets them wait anew.
 //
 // Bound of looks. A look is an evaluation of one entry: at most LooksMax for the best, OldLooksMax for the old; a hot key's queue
-// costs at most QueueMissesMax that come to nothing, however long it is. Entries that the branch holds already are passed over
-// with a look-up of their id, and there are as many of these as transactions in the branch's open blocks.
+// costs at most QueueMissesMax that come to nothing, however long it is. What the branch holds already does not wait (Mempool).
 //
 // Pure: same pool, same state, same time, same choice.   Threading: ChainService's lock.   Cost: O(accesses) per look.
 
@@ -55,7 +54,7 @@ internal sealed class BlockBuilder
     /// <summary>Most looks at old transactions for one block.</summary>
     public const int OldLooksMax = 1_024;
 
-    /// <summary>Accepted blocks after which a waiting transaction is old.</summary>
+    /// <summary>Blocks of the preferred branch after which a waiting transaction is old.</summary>
     public const int OldAfter = 8;
 
     /// <summary>Looks without success after which a hot key's queue is left alone for this block.</summary>
@@ -72,7 +71,6 @@ internal sealed class BlockBuilder
 
     private readonly ChainLimits _limits;
     private readonly IStateView _state;
-    private readonly ReplayScope _known;
     private readonly BlockPrograms _programs;
     private readonly ulong _timestampMs;
     private readonly ulong _keyGasMax;
@@ -88,13 +86,11 @@ internal sealed class BlockBuilder
     private long _bytes = BlockFormat.HeaderBytes;
 
     /// <param name="state">The parent's state.</param>
-    /// <param name="known">Ids that the branch holds already.</param>
     /// <param name="programs">Of that state.</param>
-    public BlockBuilder(ChainLimits limits, IStateView state, ReplayScope known, BlockPrograms programs, ulong timestampMs)
+    public BlockBuilder(ChainLimits limits, IStateView state, BlockPrograms programs, ulong timestampMs)
     {
         _limits = limits;
         _state = state;
-        _known = known;
         _programs = programs;
         _timestampMs = timestampMs;
         _keyGasMax = KeyGasMax(limits);
@@ -130,14 +126,9 @@ internal sealed class BlockBuilder
         for (LinkedListNode<Mempool.Entry>? node = pool.ByAge.First; node is not null && Looks < OldLooksMax; node = node.Next)
         {
             Mempool.Entry entry = node.Value;
-            if (pool.Blocks - entry.WaitsSince < OldAfter)
+            if (pool.Height - entry.WaitsSince < OldAfter)
             {
                 return;                                                     // Q4: so have all that follow
-            }
-
-            if (_known.Contains(entry.Prepared.Transaction.Id))
-            {
-                continue;
             }
 
             bool isFirst = _chosen.Count == 0;
@@ -190,7 +181,7 @@ internal sealed class BlockBuilder
                 return;
             }
 
-            if (_seen.Contains(entry) || _known.Contains(entry.Prepared.Transaction.Id))
+            if (_seen.Contains(entry))
             {
                 LetOut(entry, isMiss: false);
                 continue;

@@ -28,8 +28,8 @@ public sealed partial class ChainService
         {
             block = null;
             ProcessingBlock? tip = PreferredTip();
-            BlockHeader parent = (tip?.Block ?? _last).Header;
-            BlockId parentId = (tip?.Block ?? _last).Id;
+            BlockHeader parent = PreferredBlock.Header;
+            BlockId parentId = PreferredBlock.Id;
             IStateView state = tip?.View ?? _store.Accepted;
             ulong now = NowMs();
             if (parent.TimestampMs >= now && parent.TimestampMs - now >= ChainRules.MaxAheadMs)
@@ -43,7 +43,7 @@ public sealed partial class ChainService
             _mempool.RemoveExpired(now);
             BlockPrograms programs = new(_rules, tip?.Programs ?? _programs, state);
             List<Message> chosen = [];
-            BlockBuilder builder = new(_rules.Limits, state, new ReplayScope(_window, tip), programs, timestamp);
+            BlockBuilder builder = new(_rules.Limits, state, programs, timestamp);
             Transaction[] transactions = builder.Pack(_mempool, chosen);
             _mempool.Renew(builder.Unfit);
             Clock.Stop(Stage.Build, start);
@@ -142,44 +142,35 @@ public sealed partial class ChainService
     }
 
     /// <summary>Makes a processing block final: durable in the store when this returns.</summary>
+    /// <remarks>The chain's lock is not held while the disk works: blocks may be built on this one, and transactions come in. Until it
+    /// returns nothing is told to be accepted.</remarks>
     /// <exception cref="ArgumentException">The block is not processing, or its parent is not the last accepted block.</exception>
     /// <exception cref="StateStoreException">The machine failed; the block is not accepted here, and the host must stop.</exception>
     public void Accept(BlockId id)
     {
-        lock (_gate)
+        lock (_decisions)
         {
-            if (!_tree.TryFind(id, out ProcessingBlock? accepted) || !accepted.IsLive || accepted.Parent is not null)
+            ProcessingBlock accepted;
+            lock (_gate)
             {
-                throw new ArgumentException($"Block {id} is not a processing child of the last accepted block {_last.Id}.", nameof(id));
+                accepted = _tree.TryFind(id, out ProcessingBlock? found) && found.IsLive && found.Parent is null
+                    ? found
+                    : throw new ArgumentException($"Block {id} is not a processing child of the last accepted block {_last.Id}.", nameof(id));
             }
 
-            long start = Clock.Start();
+            // decisions are one at a time, so it stays a live child of the last accepted block until the second half
             Block block = accepted.Block;
-            _store.Accept(
-                new BlockRecord(block.Header.Height, block.Header.ParentId, block.Id, block.Header.StateRoot, block.Bytes), accepted.View);
+            BlockRecord record = new(block.Header.Height, block.Header.ParentId, block.Id, block.Header.StateRoot, block.Bytes);
+            long start = Clock.Start();
+            _store.Persist(record, accepted.View!);
             Clock.Stop(Stage.Commit, start);
-
-            // from here nothing can fail: the store has it, so the service has it too (C1)
-            _last = block;
-            _programs = accepted.Programs;
-            _tree.Accept(accepted);
-            _window.Accept(block.Header.TimestampMs, ReplayWindow.IdsOf(block));
-            foreach (Transaction transaction in block.Transactions)
+            lock (_gate)
             {
-                _mempool.Remove(transaction.Id);
+                start = Clock.Start();
+                _store.Accept(record, accepted.View!);
+                Clock.Stop(Stage.Commit, start);
+                MoveHead(accepted);
             }
-
-            _mempool.CountBlock();
-            _mempool.RemoveExpired(block.Header.TimestampMs);
-            Compile(accepted);
-            _recent.Add(block, accepted.Receipts);
-            ForgetBuilt(block);
-            if (PreferredTip() is null)
-            {
-                _preference = id;
-            }
-
-            Accepted?.Invoke(block);
         }
     }
 
@@ -187,22 +178,25 @@ public sealed partial class ChainService
     /// <exception cref="ArgumentException">The block is not processing.</exception>
     public void Reject(BlockId id)
     {
-        lock (_gate)
+        lock (_decisions)
         {
-            if (!_tree.TryFind(id, out ProcessingBlock? rejected))
+            lock (_gate)
             {
-                throw new ArgumentException($"Block {id} is not processing.", nameof(id));
-            }
+                if (!_tree.TryFind(id, out ProcessingBlock? rejected))
+                {
+                    throw new ArgumentException($"Block {id} is not processing.", nameof(id));
+                }
 
-            _tree.Reject(rejected);
-            if (PreferredTip() is null)
-            {
-                _preference = _last.Id;
-            }
+                _tree.Reject(rejected);
+                if (PreferredTip() is { IsLive: false })
+                {
+                    Prefer(null);
+                }
 
-            foreach (Transaction transaction in rejected.Block.Transactions)
-            {
-                Return(transaction);
+                foreach (Transaction transaction in rejected.Block.Transactions)
+                {
+                    Return(transaction);
+                }
             }
         }
     }
@@ -213,13 +207,79 @@ public sealed partial class ChainService
     {
         lock (_gate)
         {
-            if (id != _last.Id && !(_tree.TryFind(id, out ProcessingBlock? tip) && tip.IsLive))
+            ProcessingBlock? tip = null;
+            if (id != _last.Id && !(_tree.TryFind(id, out tip) && tip.IsLive))
             {
                 throw new ArgumentException($"Block {id} is neither the last accepted block nor processing.", nameof(id));
             }
 
-            _preference = id;
+            Prefer(tip);
         }
+    }
+
+    // Nothing in it can fail: the store has the block, so the service has it too (C1).
+    private void MoveHead(ProcessingBlock accepted)
+    {
+        Block block = accepted.Block;
+        _last = block;
+        _programs = accepted.Programs;
+        _tree.Accept(accepted);
+        _window.Accept(block.Header.TimestampMs, ReplayWindow.IdsOf(block));
+        foreach (Transaction transaction in block.Transactions)
+        {
+            _mempool.Remove(transaction.Id);
+        }
+
+        if (_branch.Count != 0 && ReferenceEquals(_branch[0], accepted))
+        {
+            _branch.RemoveAt(0);
+        }
+        else
+        {
+            Prefer(null);                                                   // what was preferred stood beside it, and is dead
+        }
+
+        _mempool.Reach(block.Header.Height);
+        _mempool.RemoveExpired(block.Header.TimestampMs);
+        Compile(accepted);
+        _recent.Add(block, accepted.Receipts);
+        ForgetBuilt(block);
+        Accepted?.Invoke(block);
+    }
+
+    // What the branch holds from here on does not wait, what it holds no more waits again.
+    private void Prefer(ProcessingBlock? tip)
+    {
+        List<ProcessingBlock> branch = [];
+        for (ProcessingBlock? block = tip; block is not null; block = block.Parent)
+        {
+            branch.Add(block);
+        }
+
+        branch.Reverse();
+        int shared = 0;
+        while (shared < branch.Count && shared < _branch.Count && ReferenceEquals(branch[shared], _branch[shared]))
+        {
+            shared++;
+        }
+
+        for (int i = shared; i < _branch.Count; i++)
+        {
+            _mempool.TakeBack(_branch[i].Ids);
+        }
+
+        for (int i = shared; i < branch.Count; i++)
+        {
+            foreach (TxId id in branch[i].Ids)
+            {
+                _mempool.SetAside(id);
+            }
+
+            _mempool.Reach(branch[i].Block.Header.Height);
+        }
+
+        _branch.RemoveRange(shared, _branch.Count - shared);
+        _branch.AddRange(branch[shared..]);
     }
 
     private bool TryFindParent(Block block, out ProcessingBlock? tip, out Refusal refusal)

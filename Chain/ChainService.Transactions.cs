@@ -136,7 +136,7 @@ public sealed partial class ChainService
         return refusals;
     }
 
-    /// <summary>True while the transaction waits for a block.</summary>
+    /// <summary>True while the transaction waits for a block, or for a preferred block to be decided.</summary>
     public bool IsWaiting(TxId id)
     {
         lock (_gate)
@@ -259,7 +259,9 @@ public sealed partial class ChainService
         return good;
     }
 
-    private ProcessingBlock? PreferredTip() => _tree.TryFind(_preference, out ProcessingBlock? tip) && tip.IsLive ? tip : null;
+    private ProcessingBlock? PreferredTip() => _branch.Count == 0 ? null : _branch[^1];
+
+    private Block PreferredBlock => PreferredTip()?.Block ?? _last;
 
     private ReplayScope PreferredScope() => new(_window, PreferredTip());
 

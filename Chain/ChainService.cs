@@ -13,8 +13,10 @@
 // verdict: the block is neither processing nor refused, and the host stops.
 //
 // Threading: any thread; one lock around all of it, so calls queue up. Submit decodes and checks its signatures before it
-// takes the lock. The store and the engine are used under the lock only and by nobody else; they are disposed of by whoever
-// made them, after the last call.
+// takes the lock. Decisions (Accept, Reject) are one at a time under a lock of their own, and Accept waits for the disk without
+// the other one: meanwhile transactions come in, and the next block is built on the one that is being accepted. The store and the
+// engine are used under the lock only (but for IStateStore.Persist) and by nobody else; they are disposed of by whoever made them,
+// after the last call.
 //
 // Files: ChainService.cs (opening, reading), .Queries.cs (what clients ask), .Transactions.cs (admission), .Blocks.cs (the life of a block).
 
@@ -67,6 +69,7 @@ public sealed record ChainOptions
 /// <summary>One chain.</summary>
 public sealed partial class ChainService
 {
+    private readonly Lock _decisions = new();                       // taken before _gate
     private readonly Lock _gate = new();
     private readonly ChainRules _rules;
     private readonly IStateStore _store;
@@ -83,7 +86,7 @@ public sealed partial class ChainService
     private readonly Action? _onPending;
     private Block _last;
     private ActivePrograms _programs;                               // after _last
-    private BlockId _preference;
+    private readonly List<ProcessingBlock> _branch = [];            // from the child of _last to the preferred block
     private int _workers;
     private long _signaturesChecked;
     private BatchTrace _lastTrace;
@@ -103,7 +106,7 @@ public sealed partial class ChainService
         _workers = options.Workers;
         _last = last;
         _programs = new ActivePrograms(rules.Hashing);
-        _preference = last.Id;
+        _mempool.Reach(last.Header.Height);
         Clock = new StageClock(options.Time);
     }
 
@@ -158,12 +161,12 @@ public sealed partial class ChainService
         {
             lock (_gate)
             {
-                return _preference;
+                return PreferredBlock.Id;
             }
         }
     }
 
-    /// <summary>Transactions that wait.</summary>
+    /// <summary>Transactions that wait; those of a preferred block do not.</summary>
     public int MempoolCount
     {
         get
@@ -269,11 +272,10 @@ public sealed partial class ChainService
         {
             lock (_gate)
             {
-                ReplayScope known = PreferredScope();
                 ulong now = NowMs();
                 foreach (Mempool.Entry entry in _mempool.Ordered)
                 {
-                    if (entry.ExpiryMs >= now && !known.Contains(entry.Prepared.Transaction.Id))
+                    if (entry.ExpiryMs >= now)
                     {
                         return true;
                     }

@@ -1,7 +1,8 @@
 // The store of a chain: block log (durable truth), FASTER (accepted state), checkpoints (bounded recovery), tree (proof),
 // history (the way back).
 //
-//   Accept:   log record fsynced -> head moves -> applier: undo record, FASTER, every N blocks a checkpoint
+//   Persist:  log record fsynced                                                  (beside readers of views and blocks)
+//   Accept:   head moves -> applier: undo record, FASTER, every N blocks a checkpoint
 //   Open:     lock -> identity -> manifests -> log -> newest checkpoint that proves itself -> later blocks are replayed
 //
 // Invariants
@@ -12,7 +13,8 @@
 //   S4  after a local failure the store refuses everything but Dispose: it must be opened, and proven, again
 //
 // Exceptions: StateStoreException for what the machine does wrong, InvariantException for what the caller does wrong.
-// Cost of Accept: one fsync, and one read per changed key for the history.   Threading: one caller at a time.
+// Cost of Persist: one fsync; of Accept: one read per changed key for the history.   Threading: one caller at a time; one more may be
+// in Persist, which touches the log and, when it fails, the latch.
 // Files: StateStore.cs (accepting, reading), .Recovery.cs (opening), .History.cs (the past, and stepping back to it).
 
 using System;
@@ -42,7 +44,8 @@ public sealed partial class StateStore : IStateStore, IStateProver
     private LogPosition? _position;
     private Height? _droppedAt;                               // checkpoint after which old blocks were dropped
     private PathChange[] _changes = [];
-    private bool _latched;
+    private (BlockId Id, LogPosition Position)? _persisted;  // in the log, and accepted next
+    private volatile bool _latched;
     private bool _disposed;
 
     private StateStore(
@@ -127,41 +130,38 @@ public sealed partial class StateStore : IStateStore, IStateProver
     }
 
     /// <inheritdoc/>
-    public void Accept(in BlockRecord record, IStateView view) => Accept([(record, view)]);
+    public void Persist(in BlockRecord record, IStateView view)
+    {
+        Span<LogPosition> position = stackalloc LogPosition[1];
+        Append([(record, view)], position);
+        _persisted = (record.BlockId, position[0]);
+    }
+
+    /// <inheritdoc/>
+    public void Accept(in BlockRecord record, IStateView view)
+    {
+        if (_persisted is not { } persisted || persisted.Id != record.BlockId)
+        {
+            Accept([(record, view)]);
+            return;
+        }
+
+        RequireUsable();
+        BlockView block = RequireOnTop(view);
+        Invariant.Require(block.Root == record.StateRoot && record.Height == NextHeight && record.Height.Next == _log.Next);
+        _persisted = null;
+        MoveHead(record, persisted.Position, block);
+    }
 
     /// <summary>Makes blocks final, one on top of the other, with one fsync for all; none is acknowledged before it.</summary>
     /// <param name="blocks">As in <see cref="Accept(in BlockRecord, IStateView)"/>, ascending.</param>
     public void Accept(ReadOnlySpan<(BlockRecord Record, IStateView View)> blocks)
     {
-        RequireUsable();
-        BlockView below = _base;
-        Height next = NextHeight;
-        Invariant.Require(next == _log.Next);                                               // nothing is left to replay
-        BlockRecord[] records = new BlockRecord[blocks.Length];
+        LogPosition[] positions = new LogPosition[blocks.Length];
+        Append(blocks, positions);
         for (int i = 0; i < blocks.Length; i++)
         {
-            BlockView block = RequireOn(below, blocks[i].View);
-            records[i] = blocks[i].Record;
-            Invariant.Require(block.Root == records[i].StateRoot);
-            Invariant.Require(records[i].Height == next);
-            below = block;
-            next = next.Next;
-        }
-
-        LogPosition[] positions = new LogPosition[records.Length];
-        try
-        {
-            _log.Append(records, positions);                                                // S1
-        }
-        catch (StateStoreException)
-        {
-            _latched = true;                                                                // S4
-            throw;
-        }
-
-        for (int i = 0; i < records.Length; i++)
-        {
-            MoveHead(records[i], positions[i], (BlockView)blocks[i].View);
+            MoveHead(blocks[i].Record, positions[i], (BlockView)blocks[i].View);
         }
     }
 
@@ -276,6 +276,34 @@ public sealed partial class StateStore : IStateStore, IStateProver
         Memory<PathChange> changes = _changes.AsMemory(0, count);
         DiffHasher.Hash(Hashing, diff, changes, _options.Jobs);
         return tree.Update(changes);
+    }
+
+    private void Append(ReadOnlySpan<(BlockRecord Record, IStateView View)> blocks, Span<LogPosition> positions)
+    {
+        RequireUsable();
+        BlockView below = _base;
+        Height next = NextHeight;
+        Invariant.Require(next == _log.Next);                                               // nothing is left to replay, or persisted alone
+        BlockRecord[] records = new BlockRecord[blocks.Length];
+        for (int i = 0; i < blocks.Length; i++)
+        {
+            BlockView block = RequireOn(below, blocks[i].View);
+            records[i] = blocks[i].Record;
+            Invariant.Require(block.Root == records[i].StateRoot);
+            Invariant.Require(records[i].Height == next);
+            below = block;
+            next = next.Next;
+        }
+
+        try
+        {
+            _log.Append(records, positions);                                                // S1
+        }
+        catch (StateStoreException)
+        {
+            _latched = true;                                                                // S4
+            throw;
+        }
     }
 
     private void MoveHead(in BlockRecord record, in LogPosition position, BlockView block)

@@ -26,6 +26,14 @@ public sealed partial class BlockLog
     /// <exception cref="StateStoreException">A record is damaged (705) or cannot be read (711).</exception>
     public bool TryFind(BlockId id, out Height height)
     {
+        lock (_shared)
+        {
+            return TryFindIn(id, out height);
+        }
+    }
+
+    private bool TryFindIn(BlockId id, out Height height)
+    {
         height = default;
         try
         {

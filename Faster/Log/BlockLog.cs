@@ -17,7 +17,8 @@
 // damaged: the log refuses to open, as it does when it ends before what was acknowledged. It never repairs.
 //
 // Cost: Append is one pwrite and one fsync, for one block or for many; TryRead is one pread after the segment's offsets are known.
-// Threading: one caller at a time.
+// Threading: one caller at a time, and one more in TryRead or TryFind while that one is in Append: the lock guards what the two share,
+// and is not held while the disk writes.
 // Files: BlockLog.cs (appending, reading), .Recovery.cs (opening), .Ids.cs (finding by id), .Cutting.cs (making it shorter).
 
 using System;
@@ -25,6 +26,7 @@ using System.Collections.Generic;
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
 using System.IO;
+using System.Threading;
 using ParallelVm.Primitives;
 using ParallelVm.Primitives.State;
 
@@ -42,8 +44,10 @@ public sealed record BlockLogOptions(IFileSystem Files, string Folder, ChainId C
 public sealed partial class BlockLog : IDisposable
 {
     private readonly BlockLogOptions _options;
+    private readonly Lock _shared = new();                  // segments, End, the reader's buffer
     private readonly List<Segment> _segments = [];
-    private byte[] _buffer = new byte[64 * 1024];
+    private byte[] _buffer = new byte[64 * 1024];           // reads
+    private byte[] _writing = new byte[64 * 1024];          // writes
     private IDataFile? _tail;
     private AckMark? _mark;
     private bool _latched;
@@ -115,11 +119,17 @@ public sealed partial class BlockLog : IDisposable
 
         try
         {
-            Segment segment = SegmentForNext(out bool created);
+            Segment segment;
+            bool created;
+            lock (_shared)
+            {
+                segment = SegmentForNext(out created);
+            }
+
             long offset = segment.Length;
             long start = offset;
             LogPosition? end = End;
-            Span<byte> bytes = Buffer(total);
+            Span<byte> bytes = Sized(ref _writing, total);
             for (int i = 0; i < records.Length; i++)
             {
                 ref readonly BlockRecord record = ref records[i];
@@ -144,14 +154,18 @@ public sealed partial class BlockLog : IDisposable
                 _options.Files.SyncFolder(_options.Folder);
             }
 
-            for (int i = 0, at = 0; i < records.Length; i++)
+            lock (_shared)
             {
-                segment.Offsets?.Add(start + at);
-                at += BlockRecordCodec.OverheadBytes + records[i].Payload.Length;
+                for (int i = 0, at = 0; i < records.Length; i++)
+                {
+                    segment.Offsets?.Add(start + at);
+                    at += BlockRecordCodec.OverheadBytes + records[i].Payload.Length;
+                }
+
+                segment.Length = offset;
+                End = end;                                                                              // L1
             }
 
-            segment.Length = offset;
-            End = end;                                                                                  // L1
             _mark!.Write(end!.Value);
         }
         catch (Exception error) when (StoreFault.IsDisk(error))
@@ -166,33 +180,24 @@ public sealed partial class BlockLog : IDisposable
     /// <exception cref="StateStoreException">The record is damaged (705) or cannot be read (711).</exception>
     public bool TryRead(Height height, [NotNullWhen(true)] out BlockRecord? record)
     {
-        record = null;
-        if (End is null || height.Value < First.Value || height.Value > End.Value.Last.Value)
+        lock (_shared)
         {
-            return false;
-        }
-
-        Segment segment = SegmentOf(height);
-        try
-        {
-            using IDataFile file = _options.Files.OpenRead(segment.Path);
-            List<long> offsets = segment.Offsets ??= ReadOffsets(segment, file);
-            int index = (int)(height.Value - segment.First);
-            if (index >= offsets.Count
-                || !TryReadRecord(file, offsets[index], segment.Length, out BlockRecordCodec.Header header, out _)
-                || header.Height != height)
+            record = null;
+            if (End is null || height.Value < First.Value || height.Value > End.Value.Last.Value)
             {
-                throw StoreFault.Of(RefusalCode.StoreLogDamaged, $"Block {height} in {segment.Path} does not verify.");
+                return false;
             }
 
-            record = new BlockRecord(
-                header.Height, header.ParentId, header.BlockId, header.StateRoot,
-                _buffer.AsMemory(BlockRecordCodec.HeaderBytes, header.PayloadLength).ToArray());
-            return true;
-        }
-        catch (Exception error) when (StoreFault.IsDisk(error))
-        {
-            throw StoreFault.Disk(RefusalCode.StoreReadFailed, $"Reading block {height} from {segment.Path}", error);
+            Segment segment = SegmentOf(height);
+            try
+            {
+                record = ReadIn(segment, height);
+                return true;
+            }
+            catch (Exception error) when (StoreFault.IsDisk(error))
+            {
+                throw StoreFault.Disk(RefusalCode.StoreReadFailed, $"Reading block {height} from {segment.Path}", error);
+            }
         }
     }
 
@@ -264,6 +269,23 @@ public sealed partial class BlockLog : IDisposable
         return last!;
     }
 
+    private BlockRecord ReadIn(Segment segment, Height height)
+    {
+        using IDataFile file = _options.Files.OpenRead(segment.Path);
+        List<long> offsets = segment.Offsets ??= ReadOffsets(segment, file);
+        int index = (int)(height.Value - segment.First);
+        if (index >= offsets.Count
+            || !TryReadRecord(file, offsets[index], segment.Length, out BlockRecordCodec.Header header, out _)
+            || header.Height != height)
+        {
+            throw StoreFault.Of(RefusalCode.StoreLogDamaged, $"Block {height} in {segment.Path} does not verify.");
+        }
+
+        return new BlockRecord(
+            header.Height, header.ParentId, header.BlockId, header.StateRoot,
+            _buffer.AsMemory(BlockRecordCodec.HeaderBytes, header.PayloadLength).ToArray());
+    }
+
     private Segment SegmentOf(Height height)
     {
         int low = 0;
@@ -310,14 +332,16 @@ public sealed partial class BlockLog : IDisposable
             && header.RecordLength == length;
     }
 
-    private Span<byte> Buffer(int length)
+    private Span<byte> Buffer(int length) => Sized(ref _buffer, length);
+
+    private static Span<byte> Sized(ref byte[] buffer, int length)
     {
-        if (_buffer.Length < length)
+        if (buffer.Length < length)
         {
-            _buffer = new byte[Math.Max(length, _buffer.Length * 2)];
+            buffer = new byte[Math.Max(length, buffer.Length * 2)];
         }
 
-        return _buffer.AsSpan(0, length);
+        return buffer.AsSpan(0, length);
     }
 
     private string PathOf(ulong first) =>

@@ -1,7 +1,8 @@
 // The seam between the chain and the disk. The order of events of one accepted block:
 //
 //   view = parent.Apply(diff)        verify: root known, nothing durable
-//   store.Accept(record, view)       returns after the record is fsynced; then the diff reaches the accepted state
+//   store.Persist(record, view)      returns after the record is fsynced; others may read and apply meanwhile
+//   store.Accept(record, view)       the diff reaches the accepted state; persists what was not
 //
 // After a restart the store may hold records newer than its checkpoint; the chain executes them again:
 //
@@ -21,7 +22,7 @@ namespace ParallelVm.Primitives.State;
 public readonly record struct BlockRecord(
     Height Height, BlockId ParentId, BlockId BlockId, StateRoot StateRoot, ReadOnlyMemory<byte> Payload);
 
-/// <summary>Where accepted state and blocks live. One caller thread at a time.</summary>
+/// <summary>Where accepted state and blocks live. One caller thread at a time, but for <see cref="Persist"/>.</summary>
 /// <remarks>Local failures (I/O, corruption) are exceptions of type <see cref="StateStoreException"/>; after one the
 /// store refuses further writes. They are never turned into a verdict on a block.</remarks>
 public interface IStateStore : IDisposable
@@ -41,7 +42,15 @@ public interface IStateStore : IDisposable
     /// <exception cref="StateStoreException">The root differs: the disk or the code is not what it was.</exception>
     void Replayed(in BlockRecord record, IStateView view);
 
-    /// <summary>Makes a block final: durable when this returns, then part of <see cref="Accepted"/>.</summary>
+    /// <summary>Makes a block durable that will be accepted next: the part of accepting that waits for the disk. Nothing but the disk knows
+    /// of it before it is accepted; a store that is opened in between has it to replay.</summary>
+    /// <remarks>Another thread may read blocks, and read and apply views, while this works; it may not accept, replay, step back, write a
+    /// checkpoint or dispose.</remarks>
+    /// <param name="record">As for <see cref="Accept"/>, which must follow with the same before any other block is persisted.</param>
+    /// <param name="view">As for <see cref="Accept"/>.</param>
+    void Persist(in BlockRecord record, IStateView view);
+
+    /// <summary>Makes a block final: durable when this returns, if it was not persisted before, and part of <see cref="Accepted"/>.</summary>
     /// <param name="record">Height = last + 1 (or 0 in a fresh store), parent = last id.</param>
     /// <param name="view">Made by <c>Apply</c> on <see cref="Accepted"/> or on the view that was accepted last; its root equals
     /// the record's. Views on top of it stay valid; its siblings and what stands on them are dead afterwards.</param>

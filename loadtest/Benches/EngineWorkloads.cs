@@ -8,9 +8,10 @@
 //   orderbook           16 markets of 32 prices by Zipf; one in ten only looks
 //   counter[.add]       one counter
 //
-// Threading: immutable once made.
+// Threading: immutable once made; any thread may make them.
 
 using System;
+using System.Collections.Concurrent;
 using System.Collections.Generic;
 using System.IO;
 using System.Linq;
@@ -41,7 +42,7 @@ internal static class EngineWorkloads
     private static readonly ProgramId OrderBook = new(new Bytes32(0, 0, 0, 0x103));
     private static readonly ProgramId Touch = new(new Bytes32(0, 0, 0, 0x104));
     private static readonly Bytes32 AssetA = new(0, 0, 1, 0);
-    private static readonly Dictionary<string, VerifiedProgram> Programs = [];
+    private static readonly ConcurrentDictionary<string, VerifiedProgram> Programs = [];
 
     // Read-only and writable accounts, bytes of each, weight; from the table in shared/data/README.md.
     private static readonly (int Reads, int Writes, int ReadBytes, int WriteBytes, int Weight)[] SolanaMix =
@@ -263,27 +264,21 @@ internal static class EngineWorkloads
     private static ProgramCall Written(ProgramCall call) =>
         call with { Slots = [.. call.Slots.Select(slot => slot with { Mode = AccessMode.Write })] };
 
-    private static VerifiedProgram ProgramOf(string name)
+    private static VerifiedProgram ProgramOf(string name) => Programs.GetOrAdd(name, static name =>
     {
-        if (!Programs.TryGetValue(name, out VerifiedProgram? program))
+        string[] words = name.Split(' ');
+        byte[] container = words[0] switch
         {
-            string[] words = name.Split(' ');
-            byte[] container = words[0] switch
-            {
-                "token" => ReferencePrograms.Token,
-                "amm" => ReferencePrograms.Amm,
-                "counter" => ReferencePrograms.Counter,
-                "orderbook" => ReferencePrograms.OrderBook,
-                _ => TouchProgram.Assemble(int.Parse(words[1], null), int.Parse(words[2], null), int.Parse(words[3], null)),
-            };
-            program = Verifier.TryVerify(container, VerifierLimits.Default, out VerifiedProgram? verified, out Refusal refusal)
-                ? verified
-                : throw new InvariantException($"Program {name} is refused: {refusal}");
-            Programs.Add(name, program);
-        }
-
-        return program;
-    }
+            "token" => ReferencePrograms.Token,
+            "amm" => ReferencePrograms.Amm,
+            "counter" => ReferencePrograms.Counter,
+            "orderbook" => ReferencePrograms.OrderBook,
+            _ => TouchProgram.Assemble(int.Parse(words[1], null), int.Parse(words[2], null), int.Parse(words[3], null)),
+        };
+        return Verifier.TryVerify(container, VerifierLimits.Default, out VerifiedProgram? verified, out Refusal refusal)
+            ? verified
+            : throw new InvariantException($"Program {name} is refused: {refusal}");
+    });
 
     private static PublicKey Account(int index) => new(new Bytes32(1, 0, 0, (ulong)index));
 

@@ -1,13 +1,18 @@
-// Drives a chain: takes a signed batch, submits it, builds a block of it, verifies and accepts the block, and counts.
-// One block per height; the chain's clock ticks once per block, so the blocks are a function of the seed.
+// Drives a chain: takes a signed batch, submits it, builds a block of it, verifies and prefers the block, and counts it when it is
+// accepted. One block per height; the chain's clock ticks once per block, so the blocks are a function of the seed.
 //
-//   Take -> clock.Set -> SubmitBatch -> TryBuild -> TryVerify -> Accept        latency: submission to acceptance, checking ahead not included
-//                                   \-> CheckAhead(the next batch)              beside it, on a thread of its own, with two workers or more
+//   this thread     Take N -> clock.Set -> SubmitBatch -> TryBuild -> TryVerify -> SetPreference -> wait for N-1, count it -> N+1
+//   another                   Accept N-1: durable, then final
+//   two more                  CheckAhead N+1, N+2
+//
+// With one worker all of it is done in turn on the caller's thread. The blocks are the same: what a preferred block holds does not wait
+// any more (Mempool), so it makes no difference how soon the one before is accepted. Latency is from submission to acceptance, checking
+// ahead not included.
 //
 // What a batch leaves over (a full block, a hot key's share) expires before the next block: a run that continues
 // from a data folder meets no memory of the mempool that was lost with the process.
 //
-// Threading: the caller's thread, and one that checks ahead while a block is made; the two meet at the end of a step.
+// Threading: the caller's thread and three of the thread pool's; what these do is handed over in tasks that the caller waits for.
 
 using System;
 using System.Collections.Generic;
@@ -22,26 +27,30 @@ using ParallelVm.Primitives;
 namespace ParallelVm.Loadtest.Drive;
 
 /// <summary>Runs blocks and keeps the tally.</summary>
-internal sealed class LoadDriver(ChainSession session, LoadGenerator generator)
+/// <param name="accepted">Called for each block, in order, when it is durable and counted: on the caller's thread.</param>
+internal sealed class LoadDriver(ChainSession session, LoadGenerator generator, Action<Block>? accepted = null) : IDisposable
 {
+    // One is being checked while the one before waits for its block: the next is there when it is needed.
+    private const int AheadMax = 2;
+
     private readonly TimeProvider _time = TimeProvider.System;
     private LatencyHistogram _latency = new();
-    private readonly List<Mark> _marks = [];        // after each block
+    private readonly List<Mark> _marks = [];        // after each step
     private long _offered;
     private long _accepted;
     private long _included;
     private long _succeeded;
-    private long _allocated;                         // during blocks, as _elapsed and _processor: what runs between them is not the node's
+    private long _allocated;                         // during steps, as _elapsed and _processor: what runs between them is not the node's
     private TimeSpan _elapsed;
     private TimeSpan _processor;
     private StageSeconds _stagesBefore = new(0, 0, 0, 0, 0, 0);
-    private SignedBatch? _next;                      // taken, and checked ahead:
-    private CheckedBatch? _checked;
+    private readonly Queue<(SignedBatch Batch, Task<CheckedBatch> Checked)> _ahead = new();
+    private Made? _made;                             // preferred, and on its way to be accepted
 
     /// <summary>Blocks accepted so far.</summary>
     public int Blocks { get; private set; }
 
-    /// <summary>Time spent on blocks so far, from each batch's submission to its acceptance, and what lay between.</summary>
+    /// <summary>Time spent in steps so far.</summary>
     public TimeSpan Elapsed => _elapsed;
 
     /// <summary>Gas used so far.</summary>
@@ -75,46 +84,22 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator)
         _stagesBefore = StagesNow();
     }
 
-    /// <summary>Runs the next block.</summary>
+    /// <summary>Makes the next block, and waits until the one before is accepted.</summary>
     /// <exception cref="InvariantException">The chain refuses its own block, or nothing of the load may enter one.</exception>
-    public Block Step()
+    public void Step() => Measured(() =>
     {
-        long start = _time.GetTimestamp();
-        long allocated = Allocated();
-        TimeSpan processor = Environment.CpuUsage.TotalTime;
-        SignedBatch batch = _next ?? generator.Take();
-        ChainService chain = session.Chain;
-        Invariant.Require(batch.Height == chain.LastAccepted.Header.Height.Next);
-        session.Clock.Set(TransactionFactory.TimeMsAt(batch.Height));
-
-        long submitted = _time.GetTimestamp();
-        Refusal[] refusals = _checked is null ? chain.SubmitBatch(batch.Transactions) : chain.SubmitBatch(_checked);
-        _next = chain.Workers > 1 ? generator.TryTake() : null;
-        Task<CheckedBatch?> ahead = _next is { } next ? Task.Run(() => (CheckedBatch?)chain.CheckAhead(next.Transactions)) : Task.FromResult<CheckedBatch?>(null);
-        bool isBuilt = chain.TryBuild(out Block? block);
-        if (!isBuilt)
+        Made made = MakeBlock();
+        Settle();
+        bool isBeside = session.Chain.Workers > 1;
+        _made = made with { Accepted = isBeside ? Task.Run(() => AcceptBlock(made)) : Task.FromResult(AcceptBlock(made)) };
+        if (!isBeside)
         {
-            throw new InvariantException($"No transaction of the load may enter block {batch.Height}; the first answer was: {refusals[0]}");
+            Settle();
         }
+    });
 
-        if (!chain.TryVerify(block!, out Refusal refusal))
-        {
-            throw new InvariantException($"The chain refuses its own block {batch.Height}: {refusal}");
-        }
-
-        chain.SetPreference(block!.Id);
-        chain.Accept(block.Id);
-        long accepted = _time.GetTimestamp();
-        _checked = ahead.GetAwaiter().GetResult();
-
-        _latency.Record((long)(_time.GetElapsedTime(submitted, accepted).TotalMilliseconds * 1e6), block.Transactions.Length);
-        Count(refusals, block);
-        _elapsed += _time.GetElapsedTime(start);
-        _allocated += Allocated() - allocated;
-        _processor += Environment.CpuUsage.TotalTime - processor;
-        SetMark();
-        return block;
-    }
+    /// <summary>Waits until every block that was made is accepted.</summary>
+    public void Finish() => Measured(Settle);
 
     /// <summary>Bytes allocated per included transaction over the steady part: all blocks but the first quarter.</summary>
     public double AllocatedBytesPerTx()
@@ -142,6 +127,84 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator)
         double stageTps = (to.Included - from.Included) / ((to.StageNs[(int)slowest] - from.StageNs[(int)slowest]) / 1e9);
         double tps = (to.Included - from.Included) / seconds;
         return new Bottleneck(slowest.ToString().ToLowerInvariant(), stageTps, tps, tps / stageTps, (to.Processor - from.Processor).TotalSeconds / seconds);
+    }
+
+    /// <summary>Waits for what runs beside, whatever comes of it: the session is not used afterwards.</summary>
+    public void Dispose()
+    {
+        Task.WaitAny(_made?.Accepted ?? Task.CompletedTask);
+        foreach ((_, Task<CheckedBatch> @checked) in _ahead)
+        {
+            Task.WaitAny(@checked);
+        }
+    }
+
+    private Made MakeBlock()
+    {
+        (SignedBatch batch, CheckedBatch? @checked) = TakeNext();
+        ChainService chain = session.Chain;
+        Invariant.Require(batch.Height == (_made?.Block ?? chain.LastAccepted).Header.Height.Next);
+        session.Clock.Set(TransactionFactory.TimeMsAt(batch.Height));
+
+        long submitted = _time.GetTimestamp();
+        Refusal[] refusals = @checked is null ? chain.SubmitBatch(batch.Transactions) : chain.SubmitBatch(@checked);
+        LookAhead();
+        if (!chain.TryBuild(out Block? block))
+        {
+            throw new InvariantException($"No transaction of the load may enter block {batch.Height}; the first answer was: {refusals[0]}");
+        }
+
+        if (!chain.TryVerify(block, out Refusal refusal))
+        {
+            throw new InvariantException($"The chain refuses its own block {batch.Height}: {refusal}");
+        }
+
+        chain.SetPreference(block.Id);
+        return new Made(block, refusals, submitted, Task.FromResult(0L));
+    }
+
+    private long AcceptBlock(Made made)
+    {
+        session.Chain.Accept(made.Block.Id);
+        return _time.GetTimestamp();
+    }
+
+    private void Settle()
+    {
+        if (_made is { } made)
+        {
+            long at = made.Accepted.GetAwaiter().GetResult();
+            _made = null;
+            _latency.Record((long)(_time.GetElapsedTime(made.Submitted, at).TotalMilliseconds * 1e6), made.Block.Transactions.Length);
+            Count(made.Refusals, made.Block);
+            accepted?.Invoke(made.Block);
+        }
+    }
+
+    private (SignedBatch Batch, CheckedBatch? Checked) TakeNext() =>
+        _ahead.TryDequeue(out (SignedBatch Batch, Task<CheckedBatch> Checked) next)
+            ? (next.Batch, next.Checked.GetAwaiter().GetResult())
+            : (generator.Take(), null);
+
+    private void LookAhead()
+    {
+        ChainService chain = session.Chain;
+        while (chain.Workers > 1 && _ahead.Count < AheadMax && generator.TryTake() is { } batch)
+        {
+            _ahead.Enqueue((batch, Task.Run(() => chain.CheckAhead(batch.Transactions))));
+        }
+    }
+
+    private void Measured(Action action)
+    {
+        long start = _time.GetTimestamp();
+        long allocated = Allocated();
+        TimeSpan processor = Environment.CpuUsage.TotalTime;
+        action();
+        _elapsed += _time.GetElapsedTime(start);
+        _allocated += Allocated() - allocated;
+        _processor += Environment.CpuUsage.TotalTime - processor;
+        SetMark();
     }
 
     private void Count(Refusal[] refusals, Block block)
@@ -179,6 +242,8 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator)
         StageClock clock = session.Chain.Clock;
         _marks.Add(new Mark(_included, _allocated, _elapsed, _processor, [.. Enum.GetValues<Stage>().Select(stage => clock[stage])]));
     }
+
+    private sealed record Made(Block Block, Refusal[] Refusals, long Submitted, Task<long> Accepted);
 
     private sealed record Mark(long Included, long Allocated, TimeSpan Elapsed, TimeSpan Processor, long[] StageNs);
 }

@@ -70,16 +70,17 @@ internal static class MainJob
             new Workload(shape), new TransactionFactory(session.World), new Height(1), ulong.MaxValue / 2, options.Txs, signers, aheadMax))
         {
             SignAhead(generator, aheadMax, TimeSpan.FromSeconds(options.Seconds * AheadShare), options.Txs, terminal);
-            LoadDriver load = new(session, generator);
+            using LoadDriver load = new(session, generator, block => blocks.Add(block.Bytes));
             TimeSpan length = TimeSpan.FromSeconds(options.Seconds);
             Progress.Watch(terminal, progress =>
             {
                 while (load.Elapsed < length)
                 {
-                    blocks.Add(load.Step().Bytes);
+                    load.Step();
                     progress.Report(load.Sample());
                 }
 
+                load.Finish();
                 return true;
             });
             driver = load;

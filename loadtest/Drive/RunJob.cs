@@ -119,14 +119,23 @@ internal static class RunJob
             Thread.Sleep(100);
         }
 
-        LoadDriver driver = new(session, generator);
-        if (terminal.IsLive && !options.Lines)
+        bool isWatched = terminal.IsLive && !options.Lines;
+        UnverifiedBlocks blocks = new(twin);
+        using LoadDriver driver = new(session, generator, block =>
         {
-            Progress.Watch(terminal, progress => RunBlocks(options, driver, twin, progress, _ => { }));
+            blocks.Add(block);
+            if (!isWatched)
+            {
+                PrintBlock("accepted", block, terminal);
+            }
+        });
+        if (isWatched)
+        {
+            Progress.Watch(terminal, progress => RunBlocks(options, driver, blocks, progress));
         }
         else
         {
-            RunBlocks(options, driver, twin, progress: null, block => PrintBlock("accepted", block, terminal));
+            RunBlocks(options, driver, blocks, progress: null);
         }
 
         Report report = LoadReport.Make("run", session, driver, twin) with { WarmUpBlocks = options.WarmUp, Bottleneck = options.SignsFirst ? driver.Bottleneck() : null };
@@ -139,26 +148,16 @@ internal static class RunJob
         return report.RootsEqual == false ? ExitCodes.Divergence : ExitCodes.Success;
     }
 
-    private static bool RunBlocks(RunOptions options, LoadDriver driver, SerialTwin? twin, Progress? progress, Action<Block> accepted)
+    private static bool RunBlocks(RunOptions options, LoadDriver driver, UnverifiedBlocks blocks, Progress? progress)
     {
-        List<ReadOnlyMemory<byte>> unverified = [];
-        long unverifiedBytes = 0;
         for (int i = 1; i <= options.AllBlocks; i++)
         {
-            Block block = driver.Step();
-            accepted(block);
+            driver.Step();
             progress?.Report(driver.Sample());
-            unverified.Add(block.Bytes);
-            unverifiedBytes += block.Bytes.Length;
-            if (unverifiedBytes >= UnverifiedBytesMax || i == options.WarmUp || i == options.AllBlocks)
+            if (blocks.Bytes >= UnverifiedBytesMax || i == options.WarmUp || i == options.AllBlocks)
             {
-                foreach (ReadOnlyMemory<byte> waiting in unverified)
-                {
-                    twin?.Run(waiting, isTimed: i > options.WarmUp);
-                }
-
-                unverified.Clear();
-                unverifiedBytes = 0;
+                driver.Finish();                                            // the twin has the cores for itself
+                blocks.Verify(isTimed: i > options.WarmUp);
             }
 
             if (i == options.WarmUp)
@@ -197,5 +196,30 @@ internal static class RunJob
     {
         terminal.Output.WriteLine($"{word} {block.Header.Height} {block.Id} {block.Header.StateRoot}");
         terminal.Output.Flush();
+    }
+
+    // Accepted blocks that the twin has not run yet.
+    private sealed class UnverifiedBlocks(SerialTwin? twin)
+    {
+        private readonly List<ReadOnlyMemory<byte>> _blocks = [];
+
+        public long Bytes { get; private set; }
+
+        public void Add(Block block)
+        {
+            _blocks.Add(block.Bytes);
+            Bytes += block.Bytes.Length;
+        }
+
+        public void Verify(bool isTimed)
+        {
+            foreach (ReadOnlyMemory<byte> block in _blocks)
+            {
+                twin?.Run(block, isTimed);
+            }
+
+            _blocks.Clear();
+            Bytes = 0;
+        }
     }
 }

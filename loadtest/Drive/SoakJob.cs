@@ -65,7 +65,7 @@ internal static class SoakJob
         WorkloadShape shape = new(seed, DexWorld.AccountCount, DexWorld.PoolCount, WorkloadMix.Default, 0);
         using LoadGenerator generator = new(
             new Workload(shape), new TransactionFactory(session.World), new Height(1), uint.MaxValue, txs, threads: 1, aheadMax: 4);
-        LoadDriver driver = new(session, generator);
+        using LoadDriver driver = new(session, generator);
         List<(long Disk, long Rss)> samples = [];
         long start = TimeProvider.System.GetTimestamp();
         for (TimeSpan next = TimeSpan.FromSeconds(10); next <= length; next += TimeSpan.FromSeconds(10))

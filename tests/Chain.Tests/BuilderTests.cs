@@ -232,9 +232,9 @@ public sealed class BuilderTests : IDisposable
             (ulong gas, long bytes) = (0, 0);
             foreach (Mempool.Entry entry in pool.ByAge)
             {
-                if (pool.Blocks - entry.WaitsSince == BlockBuilder.OldAfter)
+                if (pool.Height - entry.WaitsSince == BlockBuilder.OldAfter)
                 {
-                    deadlines.TryAdd(entry, pool.Blocks + 1 + (2 * (Ceiling(8 * gas, Block) + Ceiling(8 * (ulong)bytes, (ulong)Limits.MaxBlockBytes))));
+                    deadlines.TryAdd(entry, pool.Height + 1 + (2 * (Ceiling(8 * gas, Block) + Ceiling(8 * (ulong)bytes, (ulong)Limits.MaxBlockBytes))));
                 }
 
                 gas += entry.Prepared.Transaction.GasLimit;
@@ -248,11 +248,11 @@ public sealed class BuilderTests : IDisposable
                 if (deadlines.Remove(entry, out ulong deadline))
                 {
                     waited++;
-                    Assert.True(pool.Blocks <= deadline, $"seed {seed} block {block}: one that had to be in by {deadline}");
+                    Assert.True(pool.Height <= deadline, $"seed {seed} block {block}: one that had to be in by {deadline}");
                 }
             }
 
-            Assert.True(deadlines.Values.All(deadline => deadline > pool.Blocks), $"seed {seed} block {block}: one is overdue");
+            Assert.True(deadlines.Values.All(deadline => deadline > pool.Height), $"seed {seed} block {block}: one is overdue");
         }
 
         Assert.True(waited > 50, $"seed {seed}: only {waited} became old");
@@ -271,7 +271,7 @@ public sealed class BuilderTests : IDisposable
         Mempool.Entry late = pool.ByAge.Last!.Value;
         for (int block = 0; block < BlockBuilder.OldAfter; block++)
         {
-            pool.CountBlock();
+            pool.Reach(new Height(pool.Height).Next);
         }
 
         Packed first = Pack(pool);
@@ -288,7 +288,7 @@ public sealed class BuilderTests : IDisposable
 
     private static void Accept(Mempool pool, Packed packed)
     {
-        pool.CountBlock();
+        pool.Reach(new Height(pool.Height).Next);
         foreach (Mempool.Entry entry in packed.Entries)
         {
             pool.Remove(entry.Prepared.Transaction.Id);
@@ -299,7 +299,7 @@ public sealed class BuilderTests : IDisposable
     {
         Dictionary<TxId, Mempool.Entry> entries = pool.Ordered.ToDictionary(e => e.Prepared.Transaction.Id);
         BlockPrograms programs = new(_kit.Chain.Rules, _kit.Store.Accepted);
-        BlockBuilder builder = new(Limits, _kit.Store.Accepted, new ReplayScope(new ReplayWindow(), null), programs, _kit.Time.NowMs);
+        BlockBuilder builder = new(Limits, _kit.Store.Accepted, programs, _kit.Time.NowMs);
         List<Message> batch = [];
         Transaction[] chosen = builder.Pack(pool, batch);
         Assert.Equal(chosen.Select(t => t.Id), batch.Select(m => m.Id));

@@ -33,6 +33,7 @@ internal sealed class MemoryStore : IStateStore
     private readonly Disk _disk;
     private MemoryState _accepted;
     private BlockRecord? _last;
+    private BlockId? _persisted;
 
     public MemoryStore(StateHashing hashing, Disk disk, int? checkpointHeight = null)
     {
@@ -52,6 +53,9 @@ internal sealed class MemoryStore : IStateStore
         /// <summary>Blocks below this height are gone.</summary>
         public int KeptFrom { get; set; }
     }
+
+    /// <summary>Called inside <see cref="Persist"/>.</summary>
+    public Action? WhileTheDiskWorks { get; set; }
 
     /// <summary>The machine fails on the next accept.</summary>
     public bool FailsNext { get; set; }
@@ -78,11 +82,22 @@ internal sealed class MemoryStore : IStateStore
         _last = record;
     }
 
-    public void Accept(in BlockRecord record, IStateView view)
+    public void Persist(in BlockRecord record, IStateView view)
     {
+        WhileTheDiskWorks?.Invoke();
         if (FailsNext)
         {
             throw new StateStoreException(new Refusal(RefusalCode.LocalFailure, "the disk is full"));
+        }
+
+        _persisted = record.BlockId;
+    }
+
+    public void Accept(in BlockRecord record, IStateView view)
+    {
+        if (_persisted != record.BlockId)
+        {
+            Persist(record, view);
         }
 
         Assert.Equal(_disk.Blocks.Count, (int)record.Height.Value);

@@ -99,21 +99,38 @@ public class PoolTests
             made.Add(Prepared(kit, kit.Increment(random.Next(4), i, tip: (ulong)random.Next(5), expiresInMs: (ulong)random.Next(50_000))));
         }
 
+        HashSet<TxId> aside = [];
         for (int round = 0; round < 2_000; round++)
         {
             PreparedTransaction one = made[random.Next(made.Count)];
-            if (random.Chance(1, 3))
+            switch (random.Next(6))
             {
-                pool.Remove(one.Transaction.Id);
-            }
-            else
-            {
-                pool.Add(one, Kit.Funds);
+                case 0 or 1:
+                    pool.Remove(one.Transaction.Id);
+                    break;
+                case 2 when pool.Contains(one.Transaction.Id):
+                    pool.SetAside(one.Transaction.Id);
+                    aside.Add(one.Transaction.Id);
+                    break;
+                case 3:
+                    pool.TakeBack(made.Where(_ => random.Chance(1, 2)).Select(p => p.Transaction.Id).Where(aside.Remove).ToArray());
+                    break;
+                case 4:
+                    pool.Reach(new Height((ulong)round));
+                    break;
+                default:
+                    pool.Add(one, Kit.Funds);
+                    break;
             }
 
-            List<PreparedTransaction> there = made.FindAll(p => pool.Contains(p.Transaction.Id));
-            Assert.True(there.Count == pool.Count && there.Sum(p => p.Transaction.Bytes.Length) == pool.Bytes, $"seed {seed} round {round}");
-            Assert.True(pool.Count <= 20 && pool.Bytes <= 5_000, $"seed {seed} round {round}");
+            List<PreparedTransaction> held = made.FindAll(p => pool.Contains(p.Transaction.Id));
+            aside.IntersectWith(held.Select(p => p.Transaction.Id));
+            List<PreparedTransaction> there = held.FindAll(p => !aside.Contains(p.Transaction.Id));
+            Assert.True(there.Count == pool.Count && held.Sum(p => p.Transaction.Bytes.Length) == pool.Bytes, $"seed {seed} round {round}");
+            Assert.True(held.Count <= 20 && pool.Bytes <= 5_000, $"seed {seed} round {round}");
+            Assert.Equal(there.Count, pool.ByAge.Count);
+            Assert.Equal(pool.ByAge.Select(e => e.WaitsSince), pool.ByAge.Select(e => e.WaitsSince).Order());
+            Assert.Equal(there.Select(p => p.Transaction.Id).ToHashSet(), pool.Ordered.Select(e => e.Prepared.Transaction.Id).ToHashSet());
             Assert.Equal(pool.Ordered.Select(e => e.Prepared.EffectiveTip), pool.Ordered.Select(e => e.Prepared.EffectiveTip).OrderDescending());
             foreach (SigningKey payer in Kit.Accounts.AsSpan(0, 4))
             {

@@ -4,6 +4,8 @@
 using System;
 using System.Collections.Generic;
 using System.Text;
+using System.Threading;
+using System.Threading.Tasks;
 using ParallelVm.Primitives;
 using ParallelVm.Primitives.State;
 
@@ -498,5 +500,38 @@ public sealed class BlockLogTests
         Assert.Throws<ArgumentException>(() => log.Append(blocks[1] with { Payload = new byte[BlockRecordCodec.MaxPayloadBytes + 1] }));
         log.Append(blocks[1]);
         AssertHolds(log, blocks, 2, 2, "after refusals");
+    }
+
+    // A chain reads blocks while it waits for the disk to take the next one.
+    [Fact]
+    public async Task What_is_read_or_looked_for_while_blocks_are_written_is_whole_or_not_there_yet()
+    {
+        List<BlockRecord> blocks = Blocks(400);
+        using TempFolder temp = new();
+        using BlockLog log = BlockLog.Open(new BlockLogOptions(DiskFileSystem.Instance, temp["log"], World.Chain, Key, 4_096), null);
+        int written = 0;
+        Task writer = Task.Run(() =>
+        {
+            foreach (BlockRecord block in blocks)
+            {
+                log.Append(block);
+                Volatile.Write(ref written, written + 1);
+            }
+        });
+        SeededRandom random = new(5);
+        do
+        {
+            int known = Volatile.Read(ref written);
+            int height = random.Next(blocks.Count);
+            bool isThere = log.TryRead(new Height((ulong)height), out BlockRecord? record);
+            Assert.True(isThere || height >= known, $"block {height} of {known}");
+            Assert.True(!isThere || record!.Value.Payload.Span.SequenceEqual(blocks[height].Payload.Span));
+            height = random.Next(blocks.Count);
+            isThere = log.TryFind(blocks[height].BlockId, out Height found);
+            Assert.True(isThere ? found.Value == (ulong)height : height >= known, $"id of block {height} of {known}");
+        }
+        while (!writer.IsCompleted);
+        await writer;
+        AssertHolds(log, blocks, blocks.Count, blocks.Count, "in the end");
     }
 }

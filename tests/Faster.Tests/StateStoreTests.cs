@@ -72,4 +72,40 @@ public sealed class StateStoreTests
             world.AssertIsAt(store, count, $"round {round} grown");
         }
     }
+
+    [Fact]
+    public void Block_that_was_persisted_and_not_accepted_is_not_told_and_is_replayed_after_a_restart()
+    {
+        using TempFolder temp = new();
+        World world = new(91);
+        world.GrowTo(5);
+        using (StateStore store = StateStore.Open(Small(temp["data"])))
+        {
+            world.AcceptTo(store, 3);
+            store.Persist(world.Blocks[3], store.Accepted.Apply(world.Diffs[3]));
+            Assert.Equal(world.Blocks[2].BlockId, store.LastAccepted!.Value.BlockId);
+            world.AssertSame(world.States[3], store.Accepted, "persisted");
+        }
+
+        using StateStore opened = StateStore.Open(Small(temp["data"]));
+        Assert.Equal(4, world.Replay(opened));
+        world.AcceptTo(opened, 5);
+        world.AssertIsAt(opened, 5, "after the restart");
+    }
+
+    [Fact]
+    public void Another_block_than_the_persisted_one_is_a_broken_invariant()
+    {
+        using TempFolder temp = new();
+        World world = new(92);
+        world.GrowTo(2);
+        using StateStore store = StateStore.Open(Small(temp["data"]));
+        IStateView view = store.Accepted.Apply(world.Diffs[0]);
+        store.Persist(world.Blocks[0], view);
+        BlockRecord other = world.Blocks[0] with { BlockId = new BlockId(Blake3.Hash("another"u8)) };
+        Assert.Throws<InvariantException>(() => store.Accept(other, view));
+        Assert.Throws<InvariantException>(() => store.Persist(world.Blocks[0], view));
+        store.Accept(world.Blocks[0], view);
+        world.AssertIsAt(store, 1, "the persisted one");
+    }
 }

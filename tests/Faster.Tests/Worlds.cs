@@ -108,7 +108,16 @@ public sealed class World
         GrowTo(count);
         for (int height = store.LastAccepted is { } last ? (int)last.Height.Value + 1 : 0; height < count; height++)
         {
-            store.Accept(Blocks[height], store.Accepted.Apply(Diffs[height]));
+            IStateView view = store.Accepted.Apply(Diffs[height]);
+            if (height % 2 != 0)
+            {
+                store.Persist(Blocks[height], view);                        // as a chain does, which builds on it meanwhile
+                GrowTo(height + 2);
+                Assert.Equal(States[height + 2].Root, view.Apply(Diffs[height + 1]).Root);
+                Assert.Equal((int)Blocks[height - 1].Height.Value, (int)store.LastAccepted!.Value.Height.Value);
+            }
+
+            store.Accept(Blocks[height], view);
         }
     }
 

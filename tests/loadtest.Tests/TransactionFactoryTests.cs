@@ -28,9 +28,11 @@ public sealed class TransactionFactoryTests
             WorkloadShape shape = new(4, DexWorld.AccountCount, DexWorld.PoolCount, new WorkloadMix(20, 20, 60), ConflictPermyriad: 0);
             Workload workload = new(shape);
             using LoadGenerator generator = new(workload, new TransactionFactory(world), new Height(1), 1, Count, threads: 2, aheadMax: 1);
-            LoadDriver driver = new(session!, generator);
-            Block block = driver.Step();
-            Assert.True(session!.Chain.TryGetReceipts(block.Id, out ReadOnlyMemory<Receipt> receipts));
+            using LoadDriver driver = new(session!, generator);
+            driver.Step();
+            driver.Finish();
+            Block block = session!.Chain.LastAccepted;
+            Assert.True(session.Chain.TryGetReceipts(block.Id, out ReadOnlyMemory<Receipt> receipts));
             Assert.Equal(new Reports.TransactionCounts(Count, Count, 0, Count, driver.Transactions.Succeeded, driver.Transactions.Failed), driver.Transactions);
 
             // a block keeps the order of the offer, because all tips are equal

@@ -40,6 +40,7 @@ internal sealed class KeyTable
     private const int Hole = -2;
     private const int Nobody = 0;                   // uses: 1 + mode when all declarations agree, ~number when contended
     private const int Claimed = int.MinValue;       // contended, and its number is on the way
+    private const int LoadedAtOnce = 64;        // reads that a disk is given at once; its queue is about as long
 
     private readonly ulong _salt;
     private int[] _slots = new int[FirstSlots];
@@ -217,11 +218,16 @@ internal sealed class KeyTable
     public void Load(int worker, IStateView state, int from, int to)
     {
         Seat seat = _seats[worker];
-        for (int id = from; id < to; id++)
+        for (int id = from; id < to;)
         {
-            if (_loaded[id].Length != Hole)
+            int end = id;
+            for (; end < to && end - id < LoadedAtOnce && _loaded[end].Length != Hole; end++)
             {
-                LoadOne(worker, seat, state, id);
+            }
+
+            LoadSome(worker, seat, state, id, end);
+            for (id = end; id < to && _loaded[id].Length == Hole; id++)
+            {
             }
         }
     }
@@ -233,7 +239,7 @@ internal sealed class KeyTable
         int id = Intern(0, in key, in program, in localKey);
         if (_seats[0].At.Interned != before)
         {
-            LoadOne(0, _seats[0], state, id);
+            LoadSome(0, _seats[0], state, id, id + 1);
             EndInterning();
         }
 
@@ -315,23 +321,30 @@ internal sealed class KeyTable
         return id;
     }
 
-    private void LoadOne(int worker, Seat seat, IStateView state, int id)
+    // Ids in [from, to), none of them a hole.
+    private void LoadSome(int worker, Seat seat, IStateView state, int from, int to)
     {
-        Span<byte> target = seat.Room();
-        int length = state.Read(worker, in _keys[id], target);
-        _loaded[id] = new Loaded { Worker = worker, Offset = seat.At.Used, Length = length };
-        Record record = _records[id]!;
-        if (length < 0)
+        Span<byte> target = seat.Room(to - from);
+        Span<RecordPlace> places = seat.Places.AsSpan(0, to - from);
+        int read = state.ReadMany(worker, _keys.AsSpan(from, to - from), places, target);
+        for (int id = from; id < to; id++)
         {
-            record.Remove();
-        }
-        else
-        {
-            record.Set(target[..length]);
-            seat.At.Used += length;
+            RecordPlace place = places[id - from];
+            _loaded[id] = new Loaded { Worker = worker, Offset = seat.At.Used + place.Offset, Length = place.Length };
+            Record record = _records[id]!;
+            if (place.Length < 0)
+            {
+                record.Remove();
+            }
+            else
+            {
+                record.Set(target.Slice(place.Offset, place.Length));
+            }
+
+            record.IsTouched = false;
         }
 
-        record.IsTouched = false;
+        seat.At.Used += read;
     }
 
     private struct Loaded
@@ -352,11 +365,13 @@ internal sealed class KeyTable
 
         public void Begin() => At = default;
 
-        public Span<byte> Room()
+        public RecordPlace[] Places { get; } = new RecordPlace[LoadedAtOnce];
+
+        public Span<byte> Room(int records)
         {
-            if (Arena.Length - At.Used < StateLimits.MaxRecordBytes)
+            if (Arena.Length - At.Used < records * StateLimits.MaxRecordBytes)
             {
-                byte[] larger = new byte[Arena.Length * 2];
+                byte[] larger = new byte[Math.Max(Arena.Length * 2, At.Used + (records * StateLimits.MaxRecordBytes))];
                 Arena.AsSpan(0, At.Used).CopyTo(larger);
                 Arena = larger;
             }

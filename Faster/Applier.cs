@@ -38,6 +38,8 @@ internal sealed class Applier : IDisposable
     private readonly Checkpoints _checkpoints;
     private readonly HistoryLog _history;
     private readonly Lock[] _tableGates = Array.ConvertAll(new int[FasterTable.Readers], static _ => new Lock());    // one for each reader
+    private readonly Lock _touchGate = new();
+    private bool _isTouchOver;
     private readonly Queue<ApplyWork> _waiting = new();
     private readonly object _signal = new();
     private readonly Thread? _thread;
@@ -213,6 +215,46 @@ internal sealed class Applier : IDisposable
         }
     }
 
+    /// <summary>As <see cref="Read"/>, of many keys.</summary>
+    public void ReadMany<TSink>(ReadOnlySpan<StateKey> keys, ReadOnlySpan<int> which, ref TSink sink, int reader)
+        where TSink : IStoredSink, allows ref struct
+    {
+        lock (_tableGates[reader])
+        {
+            _table.ReadMany(keys, which, ref sink, reader);
+        }
+    }
+
+    /// <summary>Reads and forgets, for anybody, beside everything; one at a time, and nothing for who comes meanwhile.</summary>
+    /// <returns>How many lay on disk.</returns>
+    public int Touch(ReadOnlySpan<StateKey> keys)
+    {
+        if (!_touchGate.TryEnter())
+        {
+            return 0;
+        }
+
+        try
+        {
+            int fetched = 0;
+            for (; !_isTouchOver && !_table.IsInMemory && keys.Length > 0; keys = keys[Math.Min(keys.Length, FasterTable.StartedMax)..])
+            {
+                fetched += _table.Touch(keys[..Math.Min(keys.Length, FasterTable.StartedMax)]);
+            }
+
+            return fetched;
+        }
+        catch (StateStoreException)
+        {
+            _isTouchOver = true;            // a failed device is known to the table, and whoever reads is told
+            return 0;
+        }
+        finally
+        {
+            _touchGate.Exit();
+        }
+    }
+
     /// <summary>Ends the thread after the piece of work it is at, and closes the table. What waits is in the log.</summary>
     public void Dispose()
     {
@@ -223,6 +265,11 @@ internal sealed class Applier : IDisposable
         }
 
         _thread?.Join();
+        lock (_touchGate)
+        {
+            _isTouchOver = true;
+        }
+
         _table.Dispose();
         _history.Dispose();
     }
@@ -328,6 +375,7 @@ internal sealed class Applier : IDisposable
 
     private void Replace(StateTable rewritten)
     {
+        _touchGate.Enter();
         foreach (Lock gate in _tableGates)
         {
             gate.Enter();
@@ -338,5 +386,7 @@ internal sealed class Applier : IDisposable
         {
             gate.Exit();
         }
+
+        _touchGate.Exit();
     }
 }

@@ -67,18 +67,36 @@ internal sealed class BlockView : IStateView
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(target.Length, StateLimits.MaxRecordBytes);
         RequireAlive();
-        for (BlockView view = this; view._diff is { } diff; view = view.Parent!)
+        return TryReadOverlays(key, target, out int length) ? length : _store.ReadAccepted(key, target, reader);
+    }
+
+    /// <inheritdoc/>
+    public int ReadMany(int reader, ReadOnlySpan<StateKey> keys, Span<RecordPlace> places, Span<byte> target)
+    {
+        ArgumentOutOfRangeException.ThrowIfLessThan(places.Length, keys.Length);
+        ArgumentOutOfRangeException.ThrowIfLessThan(target.Length, keys.Length * StateLimits.MaxRecordBytes);
+        RequireAlive();
+        Span<int> below = stackalloc int[FasterTable.StartedMax];
+        int used = 0;
+        for (int next = 0; next < keys.Length;)
         {
-            int index = diff.IndexOf(key);
-            if (index >= 0)
+            int count = 0;
+            for (; next < keys.Length && count < below.Length; next++)
             {
-                ref readonly DiffEntry entry = ref diff.Entries[index];
-                diff.ValueOf(entry).CopyTo(target);
-                return entry.IsTombstone ? -1 : entry.Length;
+                if (!TryReadOverlays(keys[next], target[used..], out int length))
+                {
+                    below[count++] = next;
+                    continue;
+                }
+
+                places[next] = new RecordPlace(used, length);
+                used += Math.Max(length, 0);
             }
+
+            used = _store.ReadAccepted(keys, below[..count], places, target, used, reader);
         }
 
-        return _store.ReadAccepted(key, target, reader);
+        return used;
     }
 
     /// <inheritdoc/>
@@ -95,6 +113,24 @@ internal sealed class BlockView : IStateView
     {
         _diff = null;
         Parent = null;
+    }
+
+    private bool TryReadOverlays(in StateKey key, Span<byte> target, out int length)
+    {
+        for (BlockView view = this; view._diff is { } diff; view = view.Parent!)
+        {
+            int index = diff.IndexOf(key);
+            if (index >= 0)
+            {
+                ref readonly DiffEntry entry = ref diff.Entries[index];
+                diff.ValueOf(entry).CopyTo(target);
+                length = entry.IsTombstone ? -1 : entry.Length;
+                return true;
+            }
+        }
+
+        length = -1;
+        return false;
     }
 
     /// <summary>Walks to the accepted view once per acceptance.</summary>

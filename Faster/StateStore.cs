@@ -166,6 +166,9 @@ public sealed partial class StateStore : IStateStore, IStateProver
     }
 
     /// <inheritdoc/>
+    public int Touch(ReadOnlySpan<StateKey> keys) => _applier.Touch(keys);
+
+    /// <inheritdoc/>
     public bool TryReadBlock(Height height, [NotNullWhen(true)] out BlockRecord? record)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
@@ -253,6 +256,18 @@ public sealed partial class StateStore : IStateStore, IStateProver
         ReadOnlySpan<byte> record = stored[FasterTable.HeaderBytes..];
         record.CopyTo(target);
         return record.Length;
+    }
+
+    /// <summary>Reads records that no overlay has.</summary>
+    /// <param name="which">Indexes of them in <paramref name="keys"/>.</param>
+    /// <param name="used">Bytes of <paramref name="target"/> that are taken already.</param>
+    /// <returns>Bytes that are taken now.</returns>
+    internal int ReadAccepted(
+        ReadOnlySpan<StateKey> keys, ReadOnlySpan<int> which, Span<RecordPlace> places, Span<byte> target, int used, int reader)
+    {
+        AcceptedSink sink = new(this, keys, places, target, used);
+        _applier.ReadMany(keys, which, ref sink, reader);
+        return sink.Used;
     }
 
     /// <summary>Lets go of the diffs that the applier has brought into the table.</summary>
@@ -393,6 +408,28 @@ public sealed partial class StateStore : IStateStore, IStateProver
         finally
         {
             _latched |= !done;                                                              // S4
+        }
+    }
+
+    private ref struct AcceptedSink(StateStore store, ReadOnlySpan<StateKey> keys, Span<RecordPlace> places, Span<byte> target, int used) : IStoredSink
+    {
+        private readonly ReadOnlySpan<StateKey> _keys = keys;
+        private readonly Span<RecordPlace> _places = places;
+        private readonly Span<byte> _target = target;
+
+        public int Used { get; private set; } = used;
+
+        public void Take(int index, bool found, ReadOnlySpan<byte> stored, bool fromDisk)
+        {
+            if (fromDisk)
+            {
+                Checkpoints.RequireMatches(store.Hashing, _keys[index], found, stored, store._base.Tree);      // S3
+            }
+
+            ReadOnlySpan<byte> record = found ? stored[FasterTable.HeaderBytes..] : default;
+            record.CopyTo(_target[Used..]);
+            _places[index] = new RecordPlace(Used, found ? record.Length : -1);
+            Used += record.Length;
         }
     }
 }

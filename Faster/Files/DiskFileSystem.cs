@@ -20,6 +20,7 @@ public sealed partial class DiskFileSystem : IFileSystem
     private const int WouldBlockLinux = 11;
     private const int WouldBlockMac = 35;
     private const int KeepSize = 1;
+    private const int WillNeed = 3;
     private const int NotSupportedLinux = 95;
     private const int NoSuchCallLinux = 38;
     private const int SharingViolationWindows = unchecked((int)0x80070020);
@@ -121,6 +122,9 @@ public sealed partial class DiskFileSystem : IFileSystem
     [LibraryImport("libc", EntryPoint = "fallocate", SetLastError = true)]
     private static partial int ReserveDescriptor(int descriptor, int mode, long offset, long length);
 
+    [LibraryImport("libc", EntryPoint = "posix_fadvise")]
+    private static partial int AdviseDescriptor(int descriptor, long offset, long length, int advice);
+
     [LibraryImport("libc", EntryPoint = "close")]
     private static partial int CloseDescriptor(int descriptor);
 
@@ -143,6 +147,28 @@ public sealed partial class DiskFileSystem : IFileSystem
             }
 
             return total;
+        }
+
+        public void WillRead(long offset, long length)
+        {
+            if (!OperatingSystem.IsLinux())
+            {
+                return;
+            }
+
+            bool held = false;
+            try
+            {
+                handle.DangerousAddRef(ref held);
+                _ = AdviseDescriptor((int)handle.DangerousGetHandle(), offset, length, WillNeed);
+            }
+            finally
+            {
+                if (held)
+                {
+                    handle.DangerousRelease();
+                }
+            }
         }
 
         public void Write(long offset, ReadOnlySpan<byte> source) => RandomAccess.Write(handle, source, offset);

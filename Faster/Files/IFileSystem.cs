@@ -60,6 +60,11 @@ public interface IDataFile : IDisposable
     /// <returns>Bytes read.</returns>
     int Read(long offset, Span<byte> target);
 
+    /// <summary>These bytes will be read soon: a disk that can fetch them meanwhile does. Returns at once; nothing depends on it, not even that the bytes are there.</summary>
+    void WillRead(long offset, long length)
+    {
+    }
+
     /// <summary>Writes all bytes at an offset; the file grows as needed. Durable only after <see cref="Sync"/>.</summary>
     void Write(long offset, ReadOnlySpan<byte> source);
 

@@ -15,7 +15,8 @@
 // Bucket hashes are salted with a number local to the folder: keys are hashes that anybody can compute, and chains of
 // colliding ones would be slow. The salt never reaches a root.
 //
-// Cost: a read in memory is about a microsecond; a cold one is a disk read, waited for.
+// Cost: a read in memory is about a microsecond; a cold one is a disk read, waited for. Who has many to read starts all before it finishes: then the disk has
+// all of them at once (SeamDevice).
 // Threading: one writer thread, and one thread at a time for each reader; any number of ReadLive while nobody writes.
 
 using System;
@@ -58,6 +59,12 @@ internal sealed class FasterTable : IDisposable
     /// <summary>How many may read at once beside the writer.</summary>
     public const int Readers = 4;
 
+    /// <summary>Number of one reader more: who only touches what others will read.</summary>
+    public const int Toucher = Readers;
+
+    /// <summary>Reads that one reader starts before it finishes them.</summary>
+    public const int StartedMax = 64;
+
     /// <summary>In place of a reader's number: the caller is the writer.</summary>
     public const int AsWriter = -1;
 
@@ -92,7 +99,7 @@ internal sealed class FasterTable : IDisposable
         Invariant.Require(shape.IsValid);                                                                   // T3
         Shape = shape;
         _queue = queue;
-        _device = new SeamDevice(files, Path.Combine(folder, LogName), _watch, queue) { Guard = guard };
+        _device = new SeamDevice(files, Path.Combine(folder, LogName), _watch, queue) { Guard = guard, IsLog = true };
         _factory = new SeamDeviceFactory(files, _watch, queue) { Guard = guard };
         _checkpoints = new DeviceLogCommitCheckpointManager(
             _factory, new DefaultCheckpointNamingScheme(folder), removeOutdated: false);
@@ -115,6 +122,9 @@ internal sealed class FasterTable : IDisposable
 
     /// <summary>End of FASTER's log in bytes from its start.</summary>
     public long Tail => _kv.Log.TailAddress;
+
+    /// <summary>No read needs the disk, for now.</summary>
+    public bool IsInMemory => _kv.Log.HeadAddress <= _kv.Log.BeginAddress;
 
     /// <summary>Name of one file of FASTER's log.</summary>
     public static string LogFileName(long segment) => LogName + "." + segment.ToString(System.Globalization.CultureInfo.InvariantCulture);
@@ -194,6 +204,28 @@ internal sealed class FasterTable : IDisposable
     /// <returns>False when the table has no such key.</returns>
     public bool ReadStored(in StateKey key, out ReadOnlySpan<byte> stored, out bool fromDisk, int reader = AsWriter) =>
         Read(reader == AsWriter ? _writer! : _readers[reader], key, out stored, out fromDisk);
+
+    /// <summary>Begins to read a stored value, between <see cref="SeamDevice.BeginGathering"/> and <see cref="SeamDevice.EndGathering"/>.</summary>
+    /// <param name="target">Stays the table's until the read is finished.</param>
+    /// <returns>True when the value comes from disk: <paramref name="target"/> has it after <see cref="Finish(int)"/>. False: it has it now.</returns>
+    public bool Start(in StateKey key, ReadTarget target, int reader) => Start(_readers[reader], key, target);
+
+    /// <summary>Ends all that a reader has started, after <see cref="SeamDevice.EndGathering"/>.</summary>
+    public void Finish(int reader) => Finish(_readers[reader]);
+
+    /// <summary>What a read that has ended found: header and record, valid as long as the target is left alone.</summary>
+    /// <returns>False when the table has no such key.</returns>
+    public static bool Found(in StateKey key, ReadTarget target, out ReadOnlySpan<byte> stored)
+    {
+        Status status = target.Status;
+        if (status.IsPending || status.IsFaulted || status.IsCanceled || (status.Found && target.Length < HeaderBytes))
+        {
+            throw StoreFault.Of(RefusalCode.StoreReadFailed, $"FASTER returned status {status} for key {key}.");
+        }
+
+        stored = status.Found ? target.Bytes.AsSpan(0, target.Length) : default;
+        return status.Found;
+    }
 
     /// <summary>The preimage of a stored value's key, and its record.</summary>
     /// <returns>False when the value is not in a known format.</returns>
@@ -295,50 +327,55 @@ internal sealed class FasterTable : IDisposable
         }
     }
 
-    private unsafe bool Read(Session session, in StateKey key, out ReadOnlySpan<byte> stored, out bool fromDisk)
+    private bool Read(Session session, in StateKey key, out ReadOnlySpan<byte> stored, out bool fromDisk)
+    {
+        fromDisk = Start(session, key, session.Read);
+        if (fromDisk)
+        {
+            Finish(session);
+        }
+
+        return Found(key, session.Read, out stored);
+    }
+
+    private static unsafe bool Start(Session session, in StateKey key, ReadTarget target)
     {
         byte* keyBytes = stackalloc byte[Bytes32.Size];
         key.Value.CopyTo(new Span<byte>(keyBytes, Bytes32.Size));
         SpanByte keySpan = SpanByte.FromPointer(keyBytes, Bytes32.Size);   // SAFETY: as in UpsertStored; a pending read copies the key
         SpanByte input = default;
-        ReadTarget target = session.Read;
         target.Length = -1;
-        Status status;
         try
         {
-            status = session.Client.Read(ref keySpan, ref input, ref target);
-            fromDisk = status.IsPending;
-            if (fromDisk)
-            {
-                _ = session.Client.CompletePending(wait: true);
-                status = session.Functions.Completed;
-            }
+            target.Status = session.Client.Read(ref keySpan, ref input, ref target);
+            return target.Status.IsPending;
         }
         catch (Exception error) when (error is not InvariantException)
         {
             // what FASTER makes of a length or an address that is not one
-            throw StoreFault.Of(RefusalCode.StoreReadFailed, $"Reading key {key} from disk failed: {error.Message.ReplaceLineEndings(" ")}", error);
+            throw StoreFault.Of(RefusalCode.StoreReadFailed, $"Reading key {key} failed: {error.Message.ReplaceLineEndings(" ")}", error);
         }
+    }
 
-        if (fromDisk)
+    private void Finish(Session session)
+    {
+        try
         {
-            RequireHealthy("reading");
+            _ = session.Client.CompletePending(wait: true);
         }
-
-        if (status.IsFaulted || status.IsCanceled || (status.Found && target.Length < HeaderBytes))
+        catch (Exception error) when (error is not InvariantException)
         {
-            throw StoreFault.Of(RefusalCode.StoreReadFailed, $"FASTER returned status {status} for key {key}.");
+            throw StoreFault.Of(RefusalCode.StoreReadFailed, $"Reading from disk failed: {error.Message.ReplaceLineEndings(" ")}", error);
         }
 
-        stored = status.Found ? target.Bytes.AsSpan(0, target.Length) : default;
-        return status.Found;
+        RequireHealthy("reading");
     }
 
     private void OpenSessions()
     {
         _writer = new Session(_kv);
-        _readers = new Session[Readers];
-        for (int i = 0; i < Readers; i++)
+        _readers = new Session[Readers + 1];
+        for (int i = 0; i <= Toucher; i++)
         {
             _readers[i] = new Session(_kv);
         }
@@ -379,12 +416,16 @@ internal sealed class FasterTable : IDisposable
         }
     }
 
-    /// <summary>Where a read puts its value; one per session, reused.</summary>
-    internal sealed class ReadTarget
+    /// <summary>Where a read puts its value.</summary>
+    /// <param name="takesBytes">False: it is the reading that is wanted.</param>
+    internal sealed class ReadTarget(bool takesBytes = true)
     {
-        public readonly byte[] Bytes = new byte[HeaderBytes + StateLimits.MaxRecordBytes];
+        public readonly byte[] Bytes = takesBytes ? new byte[HeaderBytes + StateLimits.MaxRecordBytes] : [];
 
         public int Length;
+
+        /// <summary>Of the read; pending until it has ended.</summary>
+        public Status Status;
 
         /// <summary>Where the record stands in the log.</summary>
         public long Address;
@@ -393,9 +434,6 @@ internal sealed class FasterTable : IDisposable
     /// <summary>FASTER's callbacks.</summary>
     internal sealed class Functions : SpanByteFunctions<SpanByte, ReadTarget, Empty>
     {
-        /// <summary>Status of the last read that had to wait.</summary>
-        public Status Completed;
-
         public override bool SingleReader(ref SpanByte key, ref SpanByte input, ref SpanByte value, ref ReadTarget dst, ref ReadInfo readInfo) =>
             Copy(ref value, dst, readInfo.Address);
 
@@ -416,7 +454,7 @@ internal sealed class FasterTable : IDisposable
 
         public override void ReadCompletionCallback(
             ref SpanByte key, ref SpanByte input, ref ReadTarget output, Empty ctx, Status status, RecordMetadata recordMetadata) =>
-            Completed = status;
+            output.Status = status;
 
         private static bool Copy(ref SpanByte value, ReadTarget target, long address)
         {

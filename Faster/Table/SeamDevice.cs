@@ -11,6 +11,9 @@
 // checkpoint never leaves more than that of dirty pages in the way of the block log's next fsync: a journal that orders data
 // before its records makes one file's fsync wait for the others'.
 //
+// A thread that looks many keys up gathers: reads of the log that FASTER asks for are announced to the disk and wait, so that the disk has all of them at once,
+// and are done, in order, when the last was asked for.
+//
 // Threading: FASTER calls from the applier and from readers; the table of open files has a lock.
 
 using System;
@@ -55,6 +58,9 @@ internal sealed class SeamDevice : StorageDeviceBase
     private static bool _isReading;
 
     [ThreadStatic]
+    private static bool _isGathering;
+
+    [ThreadStatic]
     private static int _reads;
 
     private readonly IFileSystem _files;
@@ -67,6 +73,9 @@ internal sealed class SeamDevice : StorageDeviceBase
 
     /// <summary>Every read goes through it while it is there.</summary>
     public IReadGuard? Guard { get; set; }
+
+    /// <summary>It holds records, and its reads may be gathered.</summary>
+    public bool IsLog { get; init; }
 
     public SeamDevice(IFileSystem files, string path, DeviceWatch watch, DeviceQueue? queue)
         : base(path, FasterTable.SectorBytes, Devices.CAPACITY_UNSPECIFIED)
@@ -131,17 +140,42 @@ internal sealed class SeamDevice : StorageDeviceBase
         int segmentId, ulong sourceAddress, IntPtr destinationAddress, uint readLength, DeviceIOCompletionCallback callback, object context)
     {
         Queue<Action> next = _next ??= new Queue<Action>();
+        if (_isGathering && IsLog)
+        {
+            Announce(segmentId, sourceAddress, readLength);
+            next.Enqueue(() => Read(segmentId, sourceAddress, destinationAddress, readLength, callback, context));
+            return;
+        }
+
         if (_isReading)
         {
             next.Enqueue(() => Read(segmentId, sourceAddress, destinationAddress, readLength, callback, context));
             return;
         }
 
+        Drain(next, () => Read(segmentId, sourceAddress, destinationAddress, readLength, callback, context));
+    }
+
+    /// <summary>From now on this thread's reads of logs wait for <see cref="EndGathering"/>.</summary>
+    public static void BeginGathering() => _isGathering = true;
+
+    /// <summary>Does what waits. FASTER's answers have come when this returns.</summary>
+    public static void EndGathering()
+    {
+        _isGathering = false;
+        if (_next is { Count: > 0 } next)
+        {
+            Drain(next, next.Dequeue());
+        }
+    }
+
+    private static void Drain(Queue<Action> next, Action first)
+    {
         _isReading = true;
         _reads = 0;
         try
         {
-            Read(segmentId, sourceAddress, destinationAddress, readLength, callback, context);
+            first();
             while (next.TryDequeue(out Action? read))
             {
                 read();
@@ -151,6 +185,19 @@ internal sealed class SeamDevice : StorageDeviceBase
         {
             next.Clear();
             _isReading = false;
+        }
+    }
+
+    // A record that goes on in the next sector is there too.
+    private void Announce(int segmentId, ulong sourceAddress, uint readLength)
+    {
+        try
+        {
+            FileOf(segmentId, creates: false).WillRead((long)sourceAddress, readLength + FasterTable.SectorBytes);
+        }
+        catch (Exception error) when (StoreFault.IsDisk(error))
+        {
+            // the read will say so
         }
     }
 

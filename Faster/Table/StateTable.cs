@@ -18,6 +18,16 @@ namespace ParallelVm.Faster;
 /// <summary>A piece of the log of one part.</summary>
 internal readonly record struct TableRange(int Part, long Begin, long End);
 
+/// <summary>Takes what many reads find.</summary>
+internal interface IStoredSink
+{
+    /// <summary>One of them, in any order.</summary>
+    /// <param name="index">Of the key.</param>
+    /// <param name="stored">Header and record, valid during the call.</param>
+    /// <param name="fromDisk">The value was not in memory: check it before believing it.</param>
+    void Take(int index, bool found, ReadOnlySpan<byte> stored, bool fromDisk);
+}
+
 /// <summary>One or sixteen tables.</summary>
 internal sealed class StateTable : IDisposable
 {
@@ -28,6 +38,8 @@ internal sealed class StateTable : IDisposable
     public const long KeysPerPartMax = 3 * TableShape.MaxIndexBuckets;
 
     private readonly FasterTable[] _parts;
+    private readonly FasterTable.ReadTarget?[][] _targets = Array.ConvertAll(new int[FasterTable.Readers], static _ => new FasterTable.ReadTarget?[FasterTable.StartedMax]);
+    private readonly FasterTable.ReadTarget[] _touched = Array.ConvertAll(new int[FasterTable.StartedMax], static _ => new FasterTable.ReadTarget(takesBytes: false));
 
     private StateTable(FasterTable[] parts)
     {
@@ -55,6 +67,9 @@ internal sealed class StateTable : IDisposable
             return sum;
         }
     }
+
+    /// <summary>No read needs the disk, for now.</summary>
+    public bool IsInMemory => Array.TrueForAll(_parts, static part => part.IsInMemory);
 
     /// <summary>A new, empty table.</summary>
     public static StateTable Create(IFileSystem files, string folder, TableShape shape, ulong salt, int parts, DeviceQueue? queue) =>
@@ -90,6 +105,78 @@ internal sealed class StateTable : IDisposable
     /// <inheritdoc cref="FasterTable.ReadStored"/>
     public bool ReadStored(in StateKey key, out ReadOnlySpan<byte> stored, out bool fromDisk, int reader) =>
         PartOf(key).ReadStored(key, out stored, out fromDisk, reader);
+
+    /// <summary>Reads many stored values; those that lie on disk come side by side.</summary>
+    /// <param name="keys">Any keys.</param>
+    /// <param name="which">Indexes of those that are read, at most <see cref="FasterTable.StartedMax"/>.</param>
+    /// <param name="sink">Given each once.</param>
+    public void ReadMany<TSink>(ReadOnlySpan<StateKey> keys, ReadOnlySpan<int> which, ref TSink sink, int reader)
+        where TSink : IStoredSink, allows ref struct
+    {
+        FasterTable.ReadTarget?[] targets = _targets[reader];
+        Span<int> started = stackalloc int[FasterTable.StartedMax];
+        int count = 0;
+        uint parts = 0;
+        SeamDevice.BeginGathering();
+        try
+        {
+            foreach (int index in which)
+            {
+                int part = IndexOf(keys[index]);
+                FasterTable.ReadTarget target = targets[count] ??= new FasterTable.ReadTarget();
+                if (_parts[part].Start(keys[index], target, reader))
+                {
+                    started[count++] = index;
+                    parts |= 1u << part;
+                }
+                else
+                {
+                    bool found = FasterTable.Found(keys[index], target, out ReadOnlySpan<byte> stored);
+                    sink.Take(index, found, stored, fromDisk: false);
+                }
+            }
+        }
+        finally
+        {
+            SeamDevice.EndGathering();
+        }
+
+        Finish(parts, reader);
+        for (int i = 0; i < count; i++)
+        {
+            bool found = FasterTable.Found(keys[started[i]], targets[i]!, out ReadOnlySpan<byte> stored);
+            sink.Take(started[i], found, stored, fromDisk: true);
+        }
+    }
+
+    /// <summary>Reads and forgets: what lies on disk is in the system's cache afterwards.</summary>
+    /// <param name="keys">At most <see cref="FasterTable.StartedMax"/>.</param>
+    /// <returns>How many lay on disk.</returns>
+    public int Touch(ReadOnlySpan<StateKey> keys)
+    {
+        int count = 0;
+        uint parts = 0;
+        SeamDevice.BeginGathering();
+        try
+        {
+            foreach (ref readonly StateKey key in keys)
+            {
+                int part = IndexOf(key);
+                if (!_parts[part].IsInMemory && _parts[part].Start(key, _touched[count], FasterTable.Toucher))
+                {
+                    count++;
+                    parts |= 1u << part;
+                }
+            }
+        }
+        finally
+        {
+            SeamDevice.EndGathering();
+        }
+
+        Finish(parts, FasterTable.Toucher);
+        return count;
+    }
 
     /// <summary>All logs in pieces that can be read side by side.</summary>
     public TableRange[] Ranges()
@@ -143,5 +230,15 @@ internal sealed class StateTable : IDisposable
         }
     }
 
-    private FasterTable PartOf(in StateKey key) => _parts[_parts.Length == 1 ? 0 : (int)(key.Value.W0 >> 60)];
+    private void Finish(uint parts, int reader)
+    {
+        for (; parts != 0; parts &= parts - 1)
+        {
+            _parts[System.Numerics.BitOperations.TrailingZeroCount(parts)].Finish(reader);
+        }
+    }
+
+    private FasterTable PartOf(in StateKey key) => _parts[IndexOf(key)];
+
+    private int IndexOf(in StateKey key) => _parts.Length == 1 ? 0 : (int)(key.Value.W0 >> 60);
 }

@@ -42,6 +42,13 @@ public interface IStateStore : IDisposable
     /// <exception cref="StateStoreException">The root differs: the disk or the code is not what it was.</exception>
     void Replayed(in BlockRecord record, IStateView view);
 
+    /// <summary>
+    /// Somebody will read these records of <see cref="Accepted"/> soon: those that lie on a disk are brought near. From any thread, beside anything that
+    /// happens to the store, before and after its end; nothing is found out by it, and nothing depends on it.
+    /// </summary>
+    /// <returns>How many were fetched from a disk; 0 also when another thread is at it.</returns>
+    int Touch(ReadOnlySpan<StateKey> keys) => 0;
+
     /// <summary>Makes a block durable that will be accepted next: the part of accepting that waits for the disk. Nothing but the disk knows
     /// of it before it is accepted; a store that is opened in between has it to replay.</summary>
     /// <remarks>Another thread may read blocks, and read and apply views, while this works; it may not accept, replay, step back, write a

@@ -19,6 +19,7 @@ internal static class BenchJob
         [SchedulerSuite.Name] = SchedulerSuite.Run,
         [StateSuite.Name] = StateSuite.Run,
         [AheadSuite.Name] = AheadSuite.Run,
+        [ColdSuite.Name] = ColdSuite.Run,
     };
 
     /// <summary>Names of the suites.</summary>

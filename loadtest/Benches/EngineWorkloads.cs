@@ -77,6 +77,29 @@ internal static class EngineWorkloads
     public static EngineWorkload Transfers(int count) =>
         Make("transfer", count, i => (ProgramId.Native, "token", TokenCalls.Transfer(Account(i), Account(count + i), 5), i));
 
+    /// <summary>Hash functions of the workloads' chain.</summary>
+    public static StateHashing StateHashing => Hashing;
+
+    /// <summary>Owner of the records that <see cref="Touching"/> touches.</summary>
+    public static ProgramId ToucherId => Touch;
+
+    /// <summary>Local key of a record of <see cref="Touching"/>.</summary>
+    public static LocalKey TouchedKey(int index) => KeyOf(index);
+
+    /// <summary>Transactions that write so many records each, the given ones in order.</summary>
+    public static Message[] Touching(ReadOnlySpan<int> records, int each)
+    {
+        Message[] batch = new Message[records.Length / each];
+        VerifiedProgram program = ProgramOf($"touch {each} 0 0");
+        for (int i = 0; i < batch.Length; i++)
+        {
+            LocalKey[] keys = Array.ConvertAll(records.Slice(i * each, each).ToArray(), KeyOf);
+            batch[i] = MessageOf(i, Touch, program, TouchProgram.Call(keys, default), Account(i));
+        }
+
+        return batch;
+    }
+
     private static EngineWorkload Swaps(string name, int count, Func<int, int> poolOf)
     {
         EngineWorkload workload = Make(name, count, i =>

@@ -77,7 +77,8 @@ internal static partial class StateSuite
         return StateDiff.FromSorted(entries, values);
     }
 
-    private static BlockRecord RecordOn(StateStore store, IStateView view)
+    /// <summary>The record of a block on top of a store.</summary>
+    internal static BlockRecord RecordOn(StateStore store, IStateView view)
     {
         Height height = store.LastAccepted is { } last ? last.Height.Next : new Height(0);
         byte[] payload = new byte[30_000];      // about a thousand transactions

@@ -74,6 +74,8 @@ internal sealed class RootlessView(IStateView records) : IStateView
 
     public int Read(int reader, in StateKey key, Span<byte> target) => records.Read(reader, key, target);
 
+    public int ReadMany(int reader, ReadOnlySpan<StateKey> keys, Span<RecordPlace> places, Span<byte> target) => records.ReadMany(reader, keys, places, target);
+
     public IStateView Apply(StateDiff diff) => this;
 }
 

@@ -64,6 +64,9 @@ public sealed class World
     public static readonly ChainId Chain = new(Blake3.Hash(Encoding.UTF8.GetBytes("tests of the store")));
     public static readonly StateHashing Hashing = new(Chain);
 
+    [ThreadStatic]
+    private static byte[]? _many;           // what many records are read into: too large to be made each time
+
     private readonly SeededRandom _random;
     private readonly int _keys;
 
@@ -152,12 +155,28 @@ public sealed class World
         }
     }
 
-    /// <summary>Same root, same records, and nothing at keys that the twin does not have.</summary>
+    /// <summary>Same root, same records, one by one and all at once, and nothing at keys that the twin does not have.</summary>
     public void AssertSame(MemoryState twin, IStateView view, string context)
     {
         Assert.True(twin.Root == view.Root, $"{context}: root {view.Root} instead of {twin.Root} (seed {Seed})");
         byte[] expected = new byte[StateLimits.MaxRecordBytes];
         byte[] actual = new byte[StateLimits.MaxRecordBytes];
+        RecordPlace[] places = new RecordPlace[_keys];
+        byte[] many = _many = _many?.Length >= _keys * StateLimits.MaxRecordBytes ? _many : new byte[_keys * StateLimits.MaxRecordBytes];
+        StateKey[] keys = new StateKey[_keys];
+        for (int i = 0; i < _keys; i++)
+        {
+            keys[i] = KeyAt(i).Key;
+        }
+
+        Assert.InRange(view.ReadMany(0, keys, places, many), 0, many.Length);
+        for (int i = 0; i < _keys; i++)
+        {
+            int found = twin.Read(keys[i], expected);
+            Assert.True(found == places[i].Length, $"{context}: length of key {i} among many (seed {Seed})");
+            Assert.True(found <= 0 || expected.AsSpan(0, found).SequenceEqual(many.AsSpan(places[i].Offset, found)), $"{context}: value of key {i} among many (seed {Seed})");
+        }
+
         for (int i = 0; i < _keys; i++)
         {
             (StateKey key, _, _) = KeyAt(i);

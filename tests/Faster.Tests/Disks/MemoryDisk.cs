@@ -74,6 +74,9 @@ public sealed class MemoryDisk : IFileSystem
     /// <summary>Reads since.</summary>
     public int Reads { get; private set; }
 
+    /// <summary>Told of every read, and of every announcement of one, while it is there.</summary>
+    public Action<string, bool>? OnRead { get; set; }
+
     /// <summary>The fault that waits.</summary>
     public FaultKind Fault { get; set; }
 
@@ -337,10 +340,13 @@ public sealed class MemoryDisk : IFileSystem
             }
         }
 
+        public void WillRead(long offset, long length) => disk.OnRead?.Invoke(path, true);
+
         public int Read(long offset, Span<byte> target)
         {
             lock (disk._gate)
             {
+                disk.OnRead?.Invoke(path, false);
                 bool here = disk.Fault >= FaultKind.ReadError && disk.Reads++ == disk.FaultAt;
                 int count = inode.Read(offset, target);
                 if (here)

@@ -70,7 +70,9 @@ internal sealed class AddShards
     public void Add(int worker, int keyId, UInt128 amount)
     {
         ref Shard shard = ref _rows[worker][_indexOf[keyId]];
-        shard.Amount = unchecked(shard.Amount + amount);
+        ulong low = unchecked(shard.Low + (ulong)amount);
+        shard.High = unchecked(shard.High + (ulong)(amount >> 64) + (low < shard.Low ? 1UL : 0));
+        shard.Low = low;
         shard.IsTouched = true;
     }
 
@@ -85,7 +87,7 @@ internal sealed class AddShards
             ref Shard shard = ref _rows[worker][index];
             if (shard.IsTouched)
             {
-                sum = unchecked(sum + shard.Amount);
+                sum = unchecked(sum + new UInt128(shard.High, shard.Low));
                 isTouched = true;
                 shard = default;
             }
@@ -107,9 +109,11 @@ internal sealed class AddShards
         }
     }
 
+    // Two words, as they are added: what was stored as two and is read as one at once waits for the store.
     private struct Shard
     {
-        public UInt128 Amount;
+        public ulong Low;
+        public ulong High;
         public bool IsTouched;
     }
 }

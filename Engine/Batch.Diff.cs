@@ -26,7 +26,7 @@ internal sealed partial class Batch
     /// <summary>Keys whose final value differs from the loaded one, in the memory of this batch's result.</summary>
     public StateDiff MakeDiff()
     {
-        _ranges.Run(_workers, Keys.IdCount, KeyGrain, _findChanges);
+        _ranges.Run(_workers, Keys.BlockCount, BlockGrain, _findChanges);
         int count = PlaceBuckets(out int bytes);
         if (count == 0)
         {
@@ -45,11 +45,15 @@ internal sealed partial class Batch
     private void FindChanges(int worker, int from, int to)
     {
         ChangeList changes = _seats[worker].Changes;
-        for (int id = from; id < to; id++)
+        for (int block = from; block < to; block++)
         {
-            if (Keys.HasChanged(id))
+            int first = Keys.BlockAt(block);
+            for (int id = first; id < first + KeyTable.BlockIds; id++)
             {
-                changes.Add(id, BucketOf(id), Keys.RecordOf(id).Length);
+                if (Keys.HasChanged(id))
+                {
+                    changes.Add(id, BucketOf(id), Keys.RecordOf(id).Length);
+                }
             }
         }
     }

@@ -45,7 +45,7 @@ internal sealed partial class Batch
         _refused = TxCount;
         _ranges.Run(workers, PieceCount, 1, _internPieces);
         Keys.EndInterning();
-        _ranges.Run(Math.Min(workers, state.Readers), Keys.IdCount, KeyGrain, _loadKeys);
+        _ranges.Run(Math.Min(workers, state.Readers), Keys.BlockCount, BlockGrain, _loadKeys);
     }
 
     /// <summary>Picks the accesses of contended keys.</summary>
@@ -161,7 +161,7 @@ internal sealed partial class Batch
                 if (!TryIntern(worker, tx, ref position))
                 {
                     Lower(ref _refused, tx);
-                    return;                     // a worker's pieces ascend, and what comes later is not looked at
+                    return;                     // what comes later in the piece is not looked at
                 }
             }
         }
@@ -200,7 +200,13 @@ internal sealed partial class Batch
         return message.Programs.Length == 1 || !HasTwice(message, tx, position);
     }
 
-    private void LoadKeys(int worker, int from, int to) => Keys.Load(worker, _state!, from, to);
+    private void LoadKeys(int worker, int from, int to)
+    {
+        for (int block = from; block < to; block++)
+        {
+            Keys.Load(worker, _state!, Keys.BlockAt(block));
+        }
+    }
 
     private void CountContended(int worker, int from, int to)
     {
@@ -238,24 +244,26 @@ internal sealed partial class Batch
         }
     }
 
-    // Job 0 is the graph, because it is the longest and cannot be shared; job 1 the shards; the rest are partitions of payers.
+    // First the graph, because it is the longest and cannot be shared, and half of the partitions; then the shards and the other half.
     private void PlanJobs(int worker, int from, int to)
     {
+        int half = Partitions / 2;
         for (int job = from; job < to; job++)
         {
-            switch (job)
+            if (job == 0)
             {
-                case 0 when !_buildsGraph:
-                    break;
-                case 0:
+                if (_buildsGraph)
+                {
                     _graph.Build(Contended);
-                    break;
-                case 1:
-                    PrepareShards();
-                    break;
-                default:
-                    ReserveFees(job - 2);
-                    break;
+                }
+            }
+            else if (job == 1 + half)
+            {
+                PrepareShards();
+            }
+            else
+            {
+                ReserveFees(job <= half ? job - 1 : job - 2);
             }
         }
     }
@@ -288,7 +296,7 @@ internal sealed partial class Batch
         for (int tx = 0; tx < _refused; tx++)
         {
             int payer = _payers[tx];
-            if (payer < 0 || payer % partitions != partition)
+            if (payer < 0 || Keys.OwnerOf(payer) % partitions != partition)
             {
                 continue;
             }

@@ -45,16 +45,20 @@ internal sealed partial class Batch
     {
         for (int job = from; job < to; job++)
         {
-            if (job < Partitions)
+            int before = PartitionsBefore(job);
+            if (PartitionsBefore(job + 1) != before)
             {
-                Refund(job);
+                Refund(before);
             }
             else
             {
-                WriteReceipts(worker, job - Partitions);
+                WriteReceipts(worker, job - before);
             }
         }
     }
+
+    // Partitions lie evenly between the pieces, so that each worker's share of the pass is its pieces and its partition.
+    private int PartitionsBefore(int job) => (int)((long)job * Partitions / (Partitions + PieceCount));
 
     private void Refund(int partition)
     {
@@ -62,7 +66,7 @@ internal sealed partial class Batch
         for (int tx = 0; tx < TxCount; tx++)
         {
             int payer = _payers[tx];
-            if (payer >= 0 && payer % partitions == partition)
+            if (payer >= 0 && Keys.OwnerOf(payer) % partitions == partition)
             {
                 UInt128 refund = (UInt128)(_messages[tx].GasLimit - _outcomes[tx].GasUsed) * _prices[tx];
                 if (refund > 0)

@@ -11,7 +11,7 @@
 //
 // Fees (architecture.md section 5): Plan takes gas limit x price of every transaction from its payer before anything runs,
 // Settle gives back what was not used, so what a program sees of a payer's balance does not depend on scheduling. Payers are
-// dealt to partitions by key; a partition walks its transactions in batch order, so each payer sees what one pass would do, and the
+// dealt to partitions by who interned them; a partition walks its transactions in batch order, so each payer sees what one pass would do, and the
 // first who is short overall is the first of the partitions' firsts.
 //
 // Threading: the engine's thread calls Load, Plan, Begin and Settle, which share their work out. RunOne(worker, tx) is called
@@ -133,6 +133,8 @@ internal sealed partial class Batch
     private int PieceCount => (TxCount + _txGrain - 1) / _txGrain;
 
     private int KeyGrain => 2 * _txGrain;
+
+    private int BlockGrain => Math.Max(1, KeyGrain / KeyTable.BlockIds);
 
     private int Partitions => Math.Min(_workers, PartitionsMax);
 

@@ -35,7 +35,9 @@ namespace ParallelVm.Engine;
 /// <summary>Interned keys and live records of the running batch; reused between batches.</summary>
 internal sealed class KeyTable
 {
-    private const int BlockIds = 64;
+    /// <summary>Ids of a block; the same worker's.</summary>
+    public const int BlockIds = 64;
+
     private const int FirstSlots = 1024;
     private const int Hole = -2;
     private const int Nobody = 0;                   // uses: 1 + mode when all declarations agree, ~number when contended
@@ -54,7 +56,9 @@ internal sealed class KeyTable
     private Padded<int> _contendedCount;
     private Seat[] _seats = [];
     private int _workers;
-    private int _nextBlock;
+    private Padded<int> _nextBlock;                 // its first id
+    private int[] _blocks = [];                     // first ids, worker by worker
+    private int[] _ownerOfBlock = [];
 
     public KeyTable(ulong salt)
     {
@@ -62,7 +66,10 @@ internal sealed class KeyTable
     }
 
     /// <summary>Ids are [0, IdCount), holes included.</summary>
-    public int IdCount => Math.Min(_nextBlock, _keys.Length);
+    public int IdCount => _nextBlock.Value;
+
+    /// <summary>Blocks of <see cref="BlockIds"/> ids, known once interning is over; see <see cref="BlockAt"/>.</summary>
+    public int BlockCount => _nextBlock.Value / BlockIds;
 
     /// <summary>Distinct keys.</summary>
     public int Count
@@ -129,6 +136,8 @@ internal sealed class KeyTable
             _loaded = new Loaded[length];
             _uses = new int[length];
             _contended = new int[length];
+            _blocks = new int[(length / BlockIds) + 1];
+            _ownerOfBlock = new int[(length / BlockIds) + 1];
             Array.Resize(ref _records, length);
         }
 
@@ -143,7 +152,7 @@ internal sealed class KeyTable
         }
 
         _mask = slots - 1;
-        _nextBlock = 0;
+        _nextBlock.Value = 0;
         _contendedCount.Value = 0;
         _workers = workers;
         for (int known = _seats.Length; known < workers; known++)
@@ -200,11 +209,25 @@ internal sealed class KeyTable
         }
     }
 
+    /// <summary>Who interned a key first; whatever else it is dealt out by, each gets what is in its own cache.</summary>
+    public int OwnerOf(int id) => _ownerOfBlock[id / BlockIds];
+
+    /// <summary>First id of the <paramref name="place"/>th block, all of worker 0's first, then worker 1's, ...: as RangeLoop shares them out, so that each gets its own.</summary>
+    public int BlockAt(int place) => _blocks[place];
+
     /// <summary>Interning is over: what is left of the blocks becomes holes.</summary>
     public void EndInterning()
     {
-        foreach (Seat seat in _seats)
+        int places = 0;
+        for (int worker = 0; worker < _workers; worker++)
         {
+            Seat seat = _seats[worker];
+            foreach (int first in seat.Blocks.AsSpan(0, seat.At.BlockCount))
+            {
+                _blocks[places++] = first;
+                _ownerOfBlock[first / BlockIds] = worker;
+            }
+
             for (int id = seat.At.Next; id < seat.At.End; id++)
             {
                 _loaded[id].Length = Hole;                                                  // K4
@@ -213,12 +236,13 @@ internal sealed class KeyTable
         }
     }
 
-    /// <summary>Reads the records of the ids in [from, to).</summary>
+    /// <summary>Reads the records of a block.</summary>
     /// <param name="worker">Number of the caller, which is also its number as a reader of the state.</param>
-    public void Load(int worker, IStateView state, int from, int to)
+    public void Load(int worker, IStateView state, int firstId)
     {
         Seat seat = _seats[worker];
-        for (int id = from; id < to;)
+        int to = firstId + BlockIds;
+        for (int id = firstId; id < to;)
         {
             int end = id;
             for (; end < to && end - id < LoadedAtOnce && _loaded[end].Length != Hole; end++)
@@ -307,9 +331,10 @@ internal sealed class KeyTable
         ref Place at = ref seat.At;
         if (at.Next == at.End)
         {
-            at.End = Interlocked.Add(ref _nextBlock, BlockIds);
+            at.End = Interlocked.Add(ref _nextBlock.Value, BlockIds);
             at.Next = at.End - BlockIds;
             Invariant.Require(at.End <= _keys.Length);
+            seat.AddBlock(at.Next);
         }
 
         int id = at.Next;
@@ -361,7 +386,19 @@ internal sealed class KeyTable
 
         public byte[] Arena { get; private set; } = new byte[64 * 1024];
 
+        public int[] Blocks { get; private set; } = new int[64];
+
         public ref Place At => ref _at.Value;
+
+        public void AddBlock(int firstId)
+        {
+            if (At.BlockCount == Blocks.Length)
+            {
+                Blocks = [.. Blocks, .. new int[Blocks.Length]];
+            }
+
+            Blocks[At.BlockCount++] = firstId;
+        }
 
         public void Begin() => At = default;
 
@@ -384,6 +421,7 @@ internal sealed class KeyTable
     {
         public int Next;                // id
         public int End;                 // of the block
+        public int BlockCount;
         public int Interned;
         public int Used;                // bytes of the arena
     }

@@ -54,10 +54,9 @@ public sealed class ParallelEngine : IDisposable
     private readonly Batch _batch;
     private readonly ParallelGate _gate;
     private readonly ConflictGraph _graph = new(ChainGasMax);
-    private readonly ObjectPool<Interpreter> _interpreters;
     private readonly ObjectPool<ResultMemory> _results = new DefaultObjectPool<ResultMemory>(new DefaultPooledObjectPolicy<ResultMemory>(), ResultsKept);
     private readonly ParallelRun<BatchTarget> _run;
-    private readonly Interpreter?[] _atWork;              // by worker, during a run
+    private readonly Interpreter?[] _interpreters;        // by worker, so that each keeps its own in its cache
     private bool _isDirty;
     private int _busy;
 
@@ -82,9 +81,8 @@ public sealed class ParallelEngine : IDisposable
         ulong drawn = salt ?? ((ulong)time.GetTimestamp() * 0x9E3779B97F4A7C15);
         _batch = new Batch(time, Pool, _graph, drawn);
         _gate = new ParallelGate(Limits, drawn);
-        _interpreters = new DefaultObjectPool<Interpreter>(new InterpreterPolicy(code), maxWorkers);
-        _atWork = new Interpreter?[maxWorkers];
-        _run = new ParallelRun<BatchTarget>(_graph, new BatchTarget(_batch, _interpreters, _atWork));
+        _interpreters = new Interpreter?[maxWorkers];
+        _run = new ParallelRun<BatchTarget>(_graph, new BatchTarget(_batch, _interpreters, code));
     }
 
     private ParallelEngine(TimeProvider time, int maxWorkers, ulong? salt, JitThreads? threads, JitMode jit)
@@ -252,27 +250,21 @@ public sealed class ParallelEngine : IDisposable
 
     private void RunAll(int workers, ResultMemory memory)
     {
+        if (_isDirty)
+        {
+            Array.Clear(_interpreters);             // of a run that failed: they are not trusted again
+        }
+
         _isDirty = true;                            // until this batch is through, shards may hold what nobody folded
         _batch.Begin(workers > 1, MeasuresTransactions || RecordsTransactions, memory);
         if (workers > 1)
         {
-            Array.Clear(_atWork);                   // of a run that failed: they are not trusted again
             _run.Run(Pool, workers, Driver);
-            foreach (ref Interpreter? used in _atWork.AsSpan())
-            {
-                if (used is not null)
-                {
-                    _interpreters.Return(used);
-                    used = null;
-                }
-            }
         }
         else
         {
-            Interpreter interpreter = _interpreters.Get();
-            InOrder step = new(_batch, interpreter);
+            InOrder step = new(_batch, _interpreters[0] ??= new Interpreter(Code));
             SerialOrder.Run(_batch.TxCount, ref step);
-            _interpreters.Return(interpreter);
         }
     }
 
@@ -284,17 +276,10 @@ public sealed class ParallelEngine : IDisposable
         public void Run(int txIndex) => batch.RunOne(0, txIndex, interpreter);
     }
 
-    private readonly struct BatchTarget(Batch batch, ObjectPool<Interpreter> idle, Interpreter?[] atWork) : IRunTarget
+    private readonly struct BatchTarget(Batch batch, Interpreter?[] interpreters, CodeCache? code) : IRunTarget
     {
-        public void RunOne(int worker, int tx) => batch.RunOne(worker, tx, atWork[worker] ??= idle.Get());
+        public void RunOne(int worker, int tx) => batch.RunOne(worker, tx, interpreters[worker] ??= new Interpreter(code));
 
         public void Fold(int key) => batch.Fold(key);
-    }
-
-    private sealed class InterpreterPolicy(CodeCache? code) : PooledObjectPolicy<Interpreter>
-    {
-        public override Interpreter Create() => new(code);
-
-        public override bool Return(Interpreter obj) => true;
     }
 }

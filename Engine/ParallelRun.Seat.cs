@@ -18,7 +18,7 @@ internal sealed partial class ParallelRun<TTarget>
         /// <summary>Takes what is on its own shelf back into its hand.</summary>
         Unload,
 
-        /// <summary>Takes a piece of what was ready at the start.</summary>
+        /// <summary>Takes a piece of a row of what was ready at the start.</summary>
         TakeRow,
 
         /// <summary>Lays some of its hand out for others.</summary>
@@ -152,7 +152,7 @@ internal sealed partial class ParallelRun<TTarget>
         }
 
         int shelf = _shelves.UrgencyOnShelf(worker);
-        switch (WorkerPolicy.Choose(_shelves.UrgencyInHand(worker), shelf, _shelves.UrgencyInRow()))
+        switch (WorkerPolicy.Choose(_shelves.UrgencyInHand(worker), shelf, _shelves.UrgencyInRow(worker)))
         {
             case WorkerChoice.Hand:
                 seat.Chain = _shelves.Pop(worker);

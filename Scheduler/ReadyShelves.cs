@@ -1,16 +1,19 @@
 // Where ready chains wait. Each worker has a hand, sixteen stacks by urgency (ConflictGraph.UrgencyOf) that only it touches, and a shelf with one piece
-// of it, laid out for others; what is ready at the start lies in one row, the most urgent first.
+// of it, laid out for others; what is ready at the start lies in rows, one for each worker's share of the batch, the most urgent first.
 //
 //   hand of worker 1     15 | .                  shelf of worker 1   [ urgency 14: c7 -> c3 ]      one word: count, urgency, first chain
-//                        14 | c9 -> c4           start               [ c0 c8 c2 | c5 c6 ]          taken from the left by a cursor
+//                        14 | c9 -> c4           row of worker 1     [ c0 c8 c2 | c5 c6 ]          taken from the left by a cursor
 //                         : | .
+//
+// A share is as long as any other and at the same place in every batch, as are the shares of the passes around the run: what a transaction
+// touches is then in the cache of the worker that runs it. Whose row is over takes from the next one's.
 //
 // Why not one deque that thieves reach into (Chase and Lev): its owner pays a fence for each chain that it pops, and a chain may be a third of a
 // microsecond. Here the owner pays for a chain nothing that others see; it lays a piece out when its shelf is bare, which is as often as somebody
 // takes from it. Private deques: Acar, Charguéraud and Rainey, PPoPP 2013; that thieves need not ask is the shelf's doing. ADR 0026 has the measurements.
 //
 // Invariants
-//   S1  a chain is in one place: a hand, a shelf, the row right of the cursor, or it was given out
+//   S1  a chain is in one place: a hand, a shelf, a row right of its cursor, or it was given out
 //   S2  a shelf is filled by its owner only, and only when bare; it is emptied by whoever exchanges it for nothing, whole. So a piece has one taker, and
 //       no word that comes again can be mistaken: nobody compares
 //   S3  the link of a chain belongs to whoever has the chain
@@ -34,9 +37,11 @@ public sealed class ReadyShelves
     public const int ChainsMax = 1 << UrgencyShift;
 
     private const int UrgencyShift = 27;                // of an entry of the row: urgency, chain
-    private const int HandStride = 32;                  // two lines: sixteen tops, the most urgent, the count
+    private const int HandStride = 32;                  // two lines: sixteen tops, the most urgent, the count, whose row
     private const int MostUrgentAt = Urgencies;
     private const int CountAt = Urgencies + 1;
+    private const int RowAt = Urgencies + 2;            // distance to the next worker whose row may not be over
+    private const int CursorStride = 32;
     private const int ShelfStride = 16;                 // two lines: neighbours are fetched in pairs
     private const int CountShift = 40;
     private const int ShelfUrgencyShift = 32;
@@ -44,11 +49,11 @@ public sealed class ReadyShelves
     private int[] _hands = [];                          // by worker and urgency: top chain + 1, or 0
     private long[] _shelves = [];                       // by worker: count << 40 | urgency << 32 | first chain + 1, or 0
     private int[] _below = [];                          // by chain: the one below + 1, or 0
-    private int[] _row = [];
+    private int[] _rows = [];                           // one after the other
+    private int[] _cursors = [];                        // by worker: place in the rows
+    private int[] _rowEnds = [];                        // by worker
     private ConflictGraph? _graph;
     private int _workers;
-    private int _rowEnd;
-    private int _cursor;
 
     /// <summary>Bare shelves, empty hands, and the chains of a graph that was just built which wait for nobody.</summary>
     public void Begin(ConflictGraph graph, int workers)
@@ -58,7 +63,9 @@ public sealed class ReadyShelves
         Room(ref _hands, workers * HandStride);
         Room(ref _shelves, (workers + 1) * ShelfStride);
         Room(ref _below, graph.ChainCount);
-        Room(ref _row, graph.ReadyChains.Length);
+        Room(ref _rows, graph.ReadyChains.Length);
+        Room(ref _cursors, (workers + 1) * CursorStride);
+        Room(ref _rowEnds, workers);
         Array.Clear(_hands, 0, workers * HandStride);
         Array.Clear(_shelves, 0, (workers + 1) * ShelfStride);
         for (int worker = 0; worker < workers; worker++)
@@ -66,7 +73,7 @@ public sealed class ReadyShelves
             Hand(worker)[MostUrgentAt] = -1;
         }
 
-        FillRow(graph.ReadyChains);
+        FillRows(graph.ReadyChains);
     }
 
     /// <summary>Chains in a worker's hand.</summary>
@@ -82,11 +89,21 @@ public sealed class ReadyShelves
         return piece == 0 ? -1 : UrgencyOf(piece);
     }
 
-    /// <summary>The urgency of the next chain of the row now, or -1 when it is over.</summary>
-    public int UrgencyInRow()
+    /// <summary>The urgency of the next chain of the row that a worker takes from now, its own as long as that lasts; or -1 when all are over.</summary>
+    public int UrgencyInRow(int worker)
     {
-        int cursor = Volatile.Read(ref _cursor);
-        return cursor < _rowEnd ? _row[cursor] >> UrgencyShift : -1;
+        ref int distance = ref Hand(worker)[RowAt];
+        for (; distance < _workers; distance++)                         // a row that is over stays so
+        {
+            int row = RowOf(worker, distance);
+            int cursor = Volatile.Read(ref Cursor(row));
+            if (cursor < _rowEnds[row])
+            {
+                return _rows[cursor] >> UrgencyShift;
+            }
+        }
+
+        return -1;
     }
 
     /// <summary>Takes a chain into a worker's hand.</summary>
@@ -151,19 +168,25 @@ public sealed class ReadyShelves
         return true;
     }
 
-    /// <summary>Takes the next piece of the row into a worker's hand; false when it is over, or somebody was faster.</summary>
+    /// <summary>Takes the next piece of a row into a worker's hand; false when all are over, or somebody was faster.</summary>
     public bool TryTakeFromRow(int worker)
     {
-        int from = Volatile.Read(ref _cursor);
-        int length = WorkerPolicy.PieceLength(_rowEnd - from, _workers);
-        if (from >= _rowEnd || Interlocked.CompareExchange(ref _cursor, from + length, from) != from)
+        if (UrgencyInRow(worker) < 0)
+        {
+            return false;
+        }
+
+        int row = RowOf(worker, Hand(worker)[RowAt]);
+        int from = Volatile.Read(ref Cursor(row));
+        int length = WorkerPolicy.PieceLength(_rowEnds[row] - from);
+        if (from >= _rowEnds[row] || Interlocked.CompareExchange(ref Cursor(row), from + length, from) != from)
         {
             return false;
         }
 
         for (int place = from + length - 1; place >= from; place--)
         {
-            Push(worker, _row[place] & (ChainsMax - 1));
+            Push(worker, _rows[place] & (ChainsMax - 1));
         }
 
         return true;
@@ -173,9 +196,9 @@ public sealed class ReadyShelves
     /// <remarks>While nobody is at work.</remarks>
     public void Describe(Action<int> part)
     {
-        part(_cursor);
         for (int worker = 0; worker < _workers; worker++)
         {
+            part(Cursor(worker));
             foreach (int top in Hand(worker)[..Urgencies])
             {
                 Describe(top, part);
@@ -195,8 +218,27 @@ public sealed class ReadyShelves
         part(0);
     }
 
+    // Ready chains are in batch order, so those of a share lie together.
+    private void FillRows(ReadOnlySpan<int> ready)
+    {
+        int start = 0;
+        for (int worker = 0; worker < _workers; worker++)
+        {
+            long shareEnd = (long)_graph!.TxCount * (worker + 1) / _workers;
+            int end = start;
+            while (end < ready.Length && _graph.TransactionsOf(ready[end])[0] < shareEnd)
+            {
+                end++;
+            }
+
+            FillRow(ready[start..end], start);
+            Cursor(worker) = start;
+            _rowEnds[worker] = start = end;
+        }
+    }
+
     // A counting sort, stable, so that equally urgent chains stay in batch order.
-    private void FillRow(ReadOnlySpan<int> ready)
+    private void FillRow(ReadOnlySpan<int> ready, int first)
     {
         Span<int> starts = stackalloc int[Urgencies + 1];
         starts.Clear();
@@ -205,6 +247,7 @@ public sealed class ReadyShelves
             starts[Urgencies - _graph!.UrgencyOf(chain)]++;
         }
 
+        starts[0] = first;
         for (int place = 0; place < Urgencies; place++)
         {
             starts[place + 1] += starts[place];
@@ -213,11 +256,8 @@ public sealed class ReadyShelves
         foreach (int chain in ready)
         {
             int urgency = _graph!.UrgencyOf(chain);
-            _row[starts[Urgencies - 1 - urgency]++] = (urgency << UrgencyShift) | chain;
+            _rows[starts[Urgencies - 1 - urgency]++] = (urgency << UrgencyShift) | chain;
         }
-
-        _cursor = 0;
-        _rowEnd = ready.Length;
     }
 
     private static void Settle(Span<int> hand)
@@ -243,6 +283,10 @@ public sealed class ReadyShelves
 
     // Below nothing is nothing.
     private int Below(int chain) => chain == 0 ? 0 : _below[chain - 1];
+
+    private ref int Cursor(int worker) => ref _cursors[(worker + 1) * CursorStride];
+
+    private int RowOf(int worker, int distance) => worker + distance < _workers ? worker + distance : worker + distance - _workers;
 
     private Span<int> Hand(int worker) => _hands.AsSpan(worker * HandStride, HandStride);
 

@@ -1,7 +1,7 @@
 // What a worker does next, apart from threads and time: how many take part (after ParallelGate let the batch in), whose chains it takes and how many. The engine's workers
 // and the simulator's virtual ones decide by this and nothing else.
 //
-//   to run         the most urgent of what is in its hand, on its shelf, or in the row of the start; of equal ones in this order
+//   to run         the most urgent of what is in its hand, on its shelf, or in its row of the start (when that is over, in another's); of equal ones in this order
 //   to lay out     its shelf is bare, and it has two chains more than the one it runs: half of its most urgent ones; or somebody is hungry: all of them
 //   to steal       all of those are empty: the most urgent shelf of its neighbours
 //
@@ -16,7 +16,7 @@ public static class WorkerPolicy
 {
     private const ulong CeilingPermilleMin = 1_300;
     private const int NeighboursLooked = 8;
-    private const int PiecesPerWorker = 8;
+    private const int PiecesPerRow = 8;
 
     /// <summary>Most chains that change hands at once.</summary>
     public const int PieceMax = 16;
@@ -29,8 +29,8 @@ public static class WorkerPolicy
         return (UInt128)work * 1_000 / span < CeilingPermilleMin ? 1 : (int)Math.Min((ulong)workers, (work + span - 1) / span);
     }
 
-    /// <summary>How many of the chains that were ready at the start a worker takes at once: the fewer are left, the fewer; at least 1.</summary>
-    public static int PieceLength(int left, int workers) => Math.Clamp(left / (workers * PiecesPerWorker), 1, PieceMax);
+    /// <summary>How many chains of a row a worker takes at once: the fewer are left, the fewer; at least 1.</summary>
+    public static int PieceLength(int left) => Math.Clamp(left / PiecesPerRow, 1, PieceMax);
 
     /// <summary>Whether a worker whose shelf is bare lays out some of what is in its hand.</summary>
     /// <param name="inHand">Chains besides the one that it is about to run.</param>

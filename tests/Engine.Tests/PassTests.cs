@@ -13,18 +13,18 @@ namespace ParallelVm.Engine.Tests;
 public sealed class PassTests
 {
     [Theory, InlineData(1), InlineData(2), InlineData(7)]
-    public void Pieces_cover_the_range_once_and_a_workers_pieces_ascend(int workers)
+    public void Pieces_cover_the_range_once_and_each_is_whole(int workers)
     {
         using WorkerPool pool = new(8);
         RangeLoop loop = new(pool);
         for (int count = 0; count < 400; count += 13)
         {
             int[] visits = new int[count];
-            int[] last = new int[8];
-            loop.Run(workers, count, 1 + (count % 9), (worker, from, to) =>
+            int grain = 1 + (count % 9);
+            loop.Run(workers, count, grain, (worker, from, to) =>
             {
-                Assert.True(from >= last[worker] && from < to && to <= count);
-                last[worker] = to;
+                Assert.InRange(worker, 0, workers - 1);
+                Assert.True((from == 0 && to == count) || (from % grain == 0 && to == Math.Min(count, from + grain)), $"{from} to {to} of {count} by {grain}");
                 for (int i = from; i < to; i++)
                 {
                     Interlocked.Increment(ref visits[i]);
@@ -32,6 +32,34 @@ public sealed class PassTests
             });
             Assert.All(visits, count => Assert.Equal(1, count));
         }
+    }
+
+    // Nobody else comes before all are inside, so what a worker begins with is its share's.
+    [Fact]
+    public void Each_worker_begins_with_its_own_share_and_helps_when_it_is_done()
+    {
+        const int workers = 3;
+        const int count = 300;
+        using WorkerPool pool = new(workers);
+        RangeLoop loop = new(pool);
+        int[] first = [-1, -1, -1];
+        int inside = 0;
+        int done = 0;
+        loop.Run(workers, count, 1, (worker, from, to) =>
+        {
+            if (first[worker] < 0)
+            {
+                first[worker] = from;
+                Interlocked.Increment(ref inside);
+                SpinWait.SpinUntil(() => Volatile.Read(ref inside) == workers);
+            }
+
+            // worker 2 stays in its first piece until the others have done everything else
+            SpinWait.SpinUntil(() => worker != 2 || Volatile.Read(ref done) == count - 1);
+            Interlocked.Increment(ref done);
+        });
+        Assert.Equal([0, 100, 200], first);
+        Assert.Equal(count, done);
     }
 
     // The model compares every pair of declarations of a key; threads declare them in any order.

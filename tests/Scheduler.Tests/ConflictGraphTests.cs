@@ -249,7 +249,7 @@ public sealed class ConflictGraphTests
         graph.Build(shape.View());
         ReadyShelves shelves = new();
         shelves.Begin(graph, 1);
-        Assert.Equal(ReadyShelves.Urgencies - 1, shelves.UrgencyInRow());   // 64,000 is in the upper half of the span's power of two
+        Assert.Equal(ReadyShelves.Urgencies - 1, shelves.UrgencyInRow(0));   // 64,000 is in the upper half of the span's power of two
         Assert.True(shelves.TryTakeFromRow(0));
         int first = shelves.Pop(0);
         Assert.Equal(64, graph.TransactionsOf(first)[0]);

@@ -13,7 +13,8 @@ public sealed class ReadyShelvesTests
 {
     private const int Workers = 3;
 
-    // The twin keeps a list for each urgency, the newest first, and a list for the shelf.
+    // The twin keeps a list for each urgency, the newest first, and a list for the shelf. Of the rows it knows that a third of the batch is in each, and that
+    // a worker takes from the first that is left, its own first.
     [Theory, InlineData(1), InlineData(2)]
     public void Hands_are_stacks_by_urgency_of_which_half_or_all_but_at_most_a_piece_is_laid_out(int seed)
     {
@@ -23,7 +24,10 @@ public sealed class ReadyShelvesTests
         {
             ConflictGraph graph = Independent(random, 1 + random.Next(120));
             shelves.Begin(graph, Workers);
-            Queue<int> row = new(graph.ReadyChains.ToArray().OrderByDescending(graph.UrgencyOf));
+            Queue<int>[] rows = [.. Enumerable.Range(0, Workers).Select(share => new Queue<int>(graph.ReadyChains.ToArray()
+                .Where(chain => graph.TransactionsOf(chain)[0] >= graph.TxCount * share / Workers && graph.TransactionsOf(chain)[0] < graph.TxCount * (share + 1) / Workers)
+                .OrderByDescending(graph.UrgencyOf)))];
+            Assert.Equal(graph.ReadyChains.Length, rows.Sum(row => row.Count));
             List<int>[] hands = [[], [], []];
             List<int>[] laidOut = [[], [], []];
             for (int step = 0; step < 400; step++)
@@ -32,9 +36,10 @@ public sealed class ReadyShelvesTests
                 int worker = random.Next(Workers);
                 int other = random.Next(Workers);
                 List<int> hand = hands[worker];
+                Queue<int> row = rows.Skip(worker).Concat(rows.Take(worker)).FirstOrDefault(row => row.Count > 0) ?? [];
                 int urgency = Top(graph, hand);
                 Assert.True(shelves.CountOf(worker) == hand.Count && shelves.UrgencyInHand(worker) == urgency, where);
-                Assert.True(shelves.UrgencyOnShelf(other) == Top(graph, laidOut[other]) && shelves.UrgencyInRow() == Top(graph, row), where);
+                Assert.True(shelves.UrgencyOnShelf(other) == Top(graph, laidOut[other]) && shelves.UrgencyInRow(worker) == Top(graph, row), where);
                 switch (random.Next(4))
                 {
                     case 0:

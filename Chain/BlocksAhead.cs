@@ -150,7 +150,7 @@ internal sealed class BlocksAhead
         }
     }
 
-    /// <summary>Counts work before it is done, so that A4 holds while it goes on.</summary>
+    /// <summary>Counts work: signatures before they are checked, records when they were fetched, a few at a time.</summary>
     public void Charge(BlockAhead ahead, long work)
     {
         lock (_gate)

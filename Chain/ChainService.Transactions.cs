@@ -72,6 +72,7 @@ public sealed partial class ChainService
 
         List<int> legal = KeepNew(prepared, refusals);
         bool[] good = VerifyUnknown(legal.ConvertAll(i => prepared[i]!.Transaction));
+        TouchPayers(prepared, legal, good);
         lock (_gate)
         {
             for (int k = 0; k < good.Length; k++)
@@ -85,7 +86,8 @@ public sealed partial class ChainService
     }
 
     /// <summary>
-    /// Does what needs no lock of a submission that will come soon, on the calling thread: while a block is executed, or decided on.
+    /// Does what needs no lock of a submission that will come soon, on the calling thread: while a block is executed, or decided on. The records of what is good
+    /// are touched.
     /// </summary>
     /// <param name="coming">One transaction each; kept by the service, so not to be changed afterwards.</param>
     /// <returns>For <see cref="SubmitBatch(CheckedBatch)"/>, which gives the answers that these bytes would be given.</returns>
@@ -106,10 +108,19 @@ public sealed partial class ChainService
 
         Clock.Stop(Stage.Decode, start);
         bool[] good = VerifySignatures(CollectionsMarshal.AsSpan(legal.ConvertAll(i => batch.Transactions[i]!)), workers: 1);
+        List<StateKey> keys = [];
         for (int k = 0; k < good.Length; k++)
         {
-            batch.IsSigned[legal[k]] = good[k];
+            int i = legal[k];
+            batch.IsSigned[i] = good[k];
+            if (good[k])
+            {
+                keys.AddRange(batch.Prepared[i]!.Keys);
+                keys.Add(batch.Prepared[i]!.PayerKey);
+            }
         }
+
+        _store.Touch(CollectionsMarshal.AsSpan(keys));
 
         return batch;
     }
@@ -184,6 +195,21 @@ public sealed partial class ChainService
         }
 
         return kept;
+    }
+
+    // Admission reads their balances under the lock. No more than that is touched for a transaction that nobody has paid for yet.
+    private void TouchPayers(PreparedTransaction?[] prepared, List<int> legal, bool[] good)
+    {
+        List<StateKey> payers = new(legal.Count);
+        for (int k = 0; k < good.Length; k++)
+        {
+            if (good[k])
+            {
+                payers.Add(prepared[legal[k]]!.PayerKey);
+            }
+        }
+
+        _store.Touch(CollectionsMarshal.AsSpan(payers));
     }
 
     // Cheap, and before the signatures: a flood of copies, or of calls of what does not exist, costs no signature checks.

@@ -33,13 +33,16 @@ internal sealed record ApplyWork(Cut At, StateDiff Diff, StateDiff? Undo);
 internal sealed class Applier : IDisposable
 {
     private const int QueueMax = 64;
+    private const int LetGoMax = 63;
 
     private readonly StateStoreOptions _options;
     private readonly Checkpoints _checkpoints;
     private readonly HistoryLog _history;
     private readonly Lock[] _tableGates = Array.ConvertAll(new int[FasterTable.Readers], static _ => new Lock());    // one for each reader
     private readonly Lock _touchGate = new();
-    private bool _isTouchOver;
+    private volatile bool _isTouchOver;
+    private int _untouched;                                   // pieces that are let go
+    private int _letGo;                                       // after the next piece of which nothing lay on disk
     private readonly Queue<ApplyWork> _waiting = new();
     private readonly object _signal = new();
     private readonly Thread? _thread;
@@ -225,7 +228,10 @@ internal sealed class Applier : IDisposable
         }
     }
 
-    /// <summary>Reads and forgets, for anybody, beside everything; one at a time, and nothing for who comes meanwhile.</summary>
+    /// <summary>
+    /// Reads and forgets, for anybody, beside everything; one at a time, and nothing for who comes meanwhile. While nothing lies on disk, ever fewer pieces are
+    /// looked at, down to one of 64.
+    /// </summary>
     /// <returns>How many lay on disk.</returns>
     public int Touch(ReadOnlySpan<StateKey> keys)
     {
@@ -239,7 +245,16 @@ internal sealed class Applier : IDisposable
             int fetched = 0;
             for (; !_isTouchOver && !_table.IsInMemory && keys.Length > 0; keys = keys[Math.Min(keys.Length, FasterTable.StartedMax)..])
             {
-                fetched += _table.Touch(keys[..Math.Min(keys.Length, FasterTable.StartedMax)]);
+                if (_untouched > 0)
+                {
+                    _untouched--;
+                    continue;
+                }
+
+                int some = _table.Touch(keys[..Math.Min(keys.Length, FasterTable.StartedMax)]);
+                _letGo = some > 0 ? 0 : Math.Min((2 * _letGo) + 1, LetGoMax);
+                _untouched = _letGo;
+                fetched += some;
             }
 
             return fetched;
@@ -265,9 +280,10 @@ internal sealed class Applier : IDisposable
         }
 
         _thread?.Join();
+        _isTouchOver = true;
         lock (_touchGate)
         {
-            _isTouchOver = true;
+            // who is at it has left
         }
 
         _table.Dispose();

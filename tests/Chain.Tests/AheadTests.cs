@@ -2,9 +2,11 @@
 
 using System;
 using System.Collections.Generic;
+using System.Diagnostics.CodeAnalysis;
 using System.Threading;
 using System.Threading.Tasks;
 using ParallelVm.Primitives;
+using ParallelVm.Primitives.State;
 
 namespace ParallelVm.Chain.Tests;
 
@@ -155,6 +157,53 @@ public sealed class AheadTests
         Assert.Equal(0, kit.Look(own));
     }
 
+    // The keys of good transactions only, and all of them: forged ones buy no reads.
+    [Fact]
+    public void Records_of_what_is_good_are_touched_and_of_nothing_else()
+    {
+        using Kit author = new();
+        TouchedStore store = new(new MemoryStore(author.Genesis.Hashing, new MemoryStore.Disk()));
+        using Kit kit = new(store: store);
+        List<Block> blocks = Grow(author, new SeededRandom(10), 2, 300);
+        kit.Time.NowMs = author.Time.NowMs;
+        store.Touched.Clear();
+        kit.Look(blocks[0], Forge(blocks[1]));
+        HashSet<StateKey> expected = [];
+        AddKeys(kit, blocks[0].Transactions, expected);
+        AddKeys(kit, blocks[1].Transactions.AsSpan(0, 256), expected);                              // the step before the forged one
+        Assert.True(expected.SetEquals(store.Touched), $"{store.Touched.Count} instead of {expected.Count}");
+
+        store.Touched.Clear();
+        Transaction coming = kit.Increment(3, 5_000);
+        byte[] forged = kit.Increment(4, 6_000).Bytes.ToArray();
+        forged[^1] ^= 1;
+        kit.Chain.SubmitBatch(kit.Chain.CheckAhead([coming.Bytes, forged]));
+        expected.Clear();
+        AddKeys(kit, [coming], expected);
+        Assert.True(expected.SetEquals(store.Touched));
+    }
+
+    // A4, with a disk that always has to fetch: a peer's blocks end it, a block that verifies lets it go on.
+    [Fact]
+    public void Records_fetched_in_vain_end_the_looking_until_blocks_verify()
+    {
+        using Kit author = new();
+        TouchedStore store = new(new MemoryStore(author.Genesis.Hashing, new MemoryStore.Disk())) { FetchesFor = 15 };
+        using Kit kit = new(store: store);
+        List<Block> blocks = Grow(author, new SeededRandom(11), 6, 300);
+        kit.Time.NowMs = author.Time.NowMs;
+        int steps = kit.Look([.. blocks]);
+        Assert.InRange(steps, 2, 11);                                                               // of twelve
+        Assert.False(kit.Chain.ExpectParsed());
+        kit.Verify(blocks[0]);
+        Assert.True(kit.Chain.ExpectParsed());
+        foreach (Block block in blocks)
+        {
+            kit.Verify(block);
+            kit.Chain.Accept(block.Id);
+        }
+    }
+
     // L2. OnPending is called under the service's lock.
     [Fact]
     public void Looking_waits_for_no_lock_of_the_chain()
@@ -296,6 +345,16 @@ public sealed class AheadTests
         }
     }
 
+    private static void AddKeys(Kit kit, ReadOnlySpan<Transaction> transactions, HashSet<StateKey> target)
+    {
+        foreach (Transaction transaction in transactions)
+        {
+            Assert.True(kit.Chain.Rules.TryPrepare(transaction, out PreparedTransaction? prepared, out _));
+            target.UnionWith(prepared.Keys);
+            target.Add(prepared.PayerKey);
+        }
+    }
+
     /// <summary>Accepted blocks of an author, which nobody else has seen.</summary>
     private static List<Block> Grow(Kit author, SeededRandom random, int blocks, int transactions)
     {
@@ -355,4 +414,45 @@ public sealed class AheadTests
                 return Block.Create(block.Header, transactions);
         }
     }
+}
+
+/// <summary>A store that remembers what was touched, on a disk that pretends to fetch.</summary>
+internal sealed class TouchedStore(IStateStore inner) : IStateStore
+{
+    public HashSet<StateKey> Touched { get; } = [];
+
+    /// <summary>Records that each key costs.</summary>
+    public int FetchesFor { get; init; }
+
+    public BlockRecord? LastAccepted => inner.LastAccepted;
+
+    public IStateView Accepted => inner.Accepted;
+
+    public int Touch(ReadOnlySpan<StateKey> keys)
+    {
+        foreach (StateKey key in keys)
+        {
+            Touched.Add(key);
+        }
+
+        return keys.Length * FetchesFor;
+    }
+
+    public bool TryNextReplay([NotNullWhen(true)] out BlockRecord? record) => inner.TryNextReplay(out record);
+
+    public void Replayed(in BlockRecord record, IStateView view) => inner.Replayed(record, view);
+
+    public void Persist(in BlockRecord record, IStateView view) => inner.Persist(record, view);
+
+    public void Accept(in BlockRecord record, IStateView view) => inner.Accept(record, view);
+
+    public bool TryReadBlock(Height height, [NotNullWhen(true)] out BlockRecord? record) => inner.TryReadBlock(height, out record);
+
+    public bool TryFindBlock(BlockId id, out Height height) => inner.TryFindBlock(id, out height);
+
+    public void StepBack(Height height) => inner.StepBack(height);
+
+    public void Checkpoint() => inner.Checkpoint();
+
+    public void Dispose() => inner.Dispose();
 }

@@ -86,7 +86,12 @@ public sealed class Block
 
         Invariant.Require(length <= BlockFormat.MaxBytes);                  // B2
         CanonicalWriter writer = new(length);
-        Write(writer, header, transactions);
+        WriteHeader(writer, header, transactions.Length);
+        foreach (Transaction transaction in transactions)
+        {
+            writer.WriteCounted(transaction.Bytes.Span);                    // canonical as they are
+        }
+
         return new Block(header, transactions, writer.ToArray());
     }
 
@@ -150,7 +155,30 @@ public sealed class Block
     public void Encode(CanonicalWriter writer)
     {
         ArgumentNullException.ThrowIfNull(writer);
-        Write(writer, Header, Transactions);
+        WriteHeader(writer, Header, Transactions.Length);
+        CanonicalWriter inner = new(1024);
+        foreach (Transaction transaction in Transactions)
+        {
+            inner.Clear();
+            transaction.Encode(inner);
+            writer.WriteCounted(inner.Written);
+        }
+    }
+
+    /// <summary>A transaction of a block, found in the block's bytes: O(index).</summary>
+    /// <param name="bytes">Of a block that was decoded or created.</param>
+    internal static Transaction TransactionOf(ReadOnlyMemory<byte> bytes, int index)
+    {
+        CanonicalReader reader = new(bytes.Span[BlockFormat.HeaderBytes..]);
+        int length = reader.ReadCounted(Transaction.MaxBytes).Length;
+        for (int i = 0; i < index; i++)
+        {
+            length = reader.ReadCounted(Transaction.MaxBytes).Length;
+        }
+
+        bool decodes = Transaction.TryDecodeInPlace(bytes.Slice(BlockFormat.HeaderBytes + reader.Position - length, length), out Transaction? transaction, out _);
+        Invariant.Require(decodes);
+        return transaction!;
     }
 
     /// <summary>A transaction's refusal as a block's: same code, and the place in the sentence.</summary>
@@ -180,7 +208,7 @@ public sealed class Block
         return header;
     }
 
-    private static void Write(CanonicalWriter writer, in BlockHeader header, Transaction[] transactions)
+    private static void WriteHeader(CanonicalWriter writer, in BlockHeader header, int transactions)
     {
         writer.WriteU8(BlockFormat.Version);
         writer.WriteBytes32(header.ParentId.Value);
@@ -189,13 +217,6 @@ public sealed class Block
         writer.WriteU64(header.GasUsed);
         writer.WriteBytes32(header.StateRoot.Value);
         writer.WriteBytes32(header.ReceiptsRoot);
-        writer.WriteU32((uint)transactions.Length);
-        CanonicalWriter inner = new(1024);
-        foreach (Transaction transaction in transactions)
-        {
-            inner.Clear();
-            transaction.Encode(inner);
-            writer.WriteCounted(inner.Written);
-        }
+        writer.WriteU32((uint)transactions);
     }
 }

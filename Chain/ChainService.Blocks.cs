@@ -224,10 +224,11 @@ public sealed partial class ChainService
         _last = block;
         _programs = accepted.Programs;
         _tree.Accept(accepted);
-        _window.Accept(block.Header.TimestampMs, ReplayWindow.IdsOf(block));
-        foreach (Transaction transaction in block.Transactions)
+        TxId[] ids = ReplayWindow.IdsOf(block);
+        _window.Accept(block.Header.TimestampMs, ids);
+        foreach (TxId id in ids)
         {
-            _mempool.Remove(transaction.Id);
+            _mempool.Remove(id);
         }
 
         if (_branch.Count != 0 && ReferenceEquals(_branch[0], accepted))
@@ -242,8 +243,9 @@ public sealed partial class ChainService
         _mempool.Reach(block.Header.Height);
         _mempool.RemoveExpired(block.Header.TimestampMs);
         Compile(accepted);
-        _recent.Add(block, accepted.Receipts);
+        _recent.Add(new RecentBlock(block.Id, block.Header.Height, block.Bytes, ids, accepted.Receipts));
         ForgetBuilt(block);
+        _decoded.Forget(block.Header.Height);
         Accepted?.Invoke(block);
     }
 

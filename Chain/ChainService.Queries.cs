@@ -32,12 +32,12 @@ public enum TransactionStatus
 }
 
 /// <summary>Where a transaction stands, and what is known of it there.</summary>
-/// <param name="Block">The block that holds it; null when it waits, is unknown, or its block is not among the recent ones.</param>
+/// <param name="Block">Id and height of the block that holds it; null when it waits, is unknown, or its block is not among the recent ones.</param>
 /// <param name="Index">Its place in the block, or -1.</param>
 /// <param name="Receipt">What became of it, in that block; null when there is no block.</param>
 /// <param name="Transaction">The transaction, when it waits or its block is known.</param>
 public readonly record struct TransactionPlace(
-    TransactionStatus Status, Block? Block, int Index, Receipt? Receipt, Transaction? Transaction);
+    TransactionStatus Status, (BlockId Id, Height Height)? Block, int Index, Receipt? Receipt, Transaction? Transaction);
 
 /// <summary>What waits.</summary>
 /// <param name="Count">Transactions.</param>
@@ -73,7 +73,7 @@ public sealed partial class ChainService
         {
             lock (_gate)
             {
-                return _recent.Oldest?.Header.Height;
+                return _recent.Oldest?.Height;
             }
         }
     }
@@ -85,9 +85,8 @@ public sealed partial class ChainService
         {
             if (_recent.TryFind(id, out (RecentBlock Block, int Index) place))
             {
-                Block block = place.Block.Block;
-                return new TransactionPlace(
-                    TransactionStatus.Accepted, block, place.Index, place.Block.Receipts.Span[place.Index], block.Transactions[place.Index]);
+                (RecentBlock block, int index) = place;
+                return new TransactionPlace(TransactionStatus.Accepted, (block.Id, block.Height), index, block.Receipts.Span[index], block.TransactionAt(index));
             }
 
             for (ProcessingBlock? tip = PreferredTip(); tip is not null; tip = tip.Parent)
@@ -95,7 +94,7 @@ public sealed partial class ChainService
                 if (tip.Ids.Contains(id))
                 {
                     int index = Array.FindIndex(tip.Block.Transactions, transaction => transaction.Id == id);
-                    return new TransactionPlace(TransactionStatus.Processing, tip.Block, index, tip.Receipts.Span[index], tip.Block.Transactions[index]);
+                    return new TransactionPlace(TransactionStatus.Processing, (tip.Block.Id, tip.Block.Header.Height), index, tip.Receipts.Span[index], tip.Block.Transactions[index]);
                 }
             }
 

@@ -60,6 +60,20 @@ internal sealed class DecodedMemory
         }
     }
 
+    /// <summary>Forgets those at or below a height: they are decided.</summary>
+    public void Forget(Height height)
+    {
+        lock (_gate)
+        {
+            foreach (Block block in _blocks)
+            {
+                _bytes -= block.Header.Height.CompareTo(height) <= 0 ? block.Bytes.Length : 0;
+            }
+
+            _blocks.RemoveAll(block => block.Header.Height.CompareTo(height) <= 0);
+        }
+    }
+
     /// <summary>Adds those above a height to a list.</summary>
     public void ListAbove(Height height, List<Block> target)
     {

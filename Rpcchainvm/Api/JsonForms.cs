@@ -50,11 +50,14 @@ internal static class JsonForms
     }
 
     /// <summary>Which block an answer is about.</summary>
-    public static void WriteBlockPlace(this Utf8JsonWriter json, string name, Block block)
+    public static void WriteBlockPlace(this Utf8JsonWriter json, string name, Block block) => json.WriteBlockPlace(name, block.Id, block.Header.Height);
+
+    /// <summary>The same of a block of which only that is known.</summary>
+    public static void WriteBlockPlace(this Utf8JsonWriter json, string name, BlockId id, Height height)
     {
         json.WriteStartObject(name);
-        json.WriteBytes32("id", block.Id.Value);
-        json.WriteNumber("height", block.Header.Height.Value);
+        json.WriteBytes32("id", id.Value);
+        json.WriteNumber("height", height.Value);
         json.WriteEndObject();
     }
 

@@ -506,7 +506,7 @@ public sealed class BlockLogTests
     [Fact]
     public async Task What_is_read_or_looked_for_while_blocks_are_written_is_whole_or_not_there_yet()
     {
-        List<BlockRecord> blocks = Blocks(400);
+        List<BlockRecord> blocks = Blocks(150);
         using TempFolder temp = new();
         using BlockLog log = BlockLog.Open(new BlockLogOptions(DiskFileSystem.Instance, temp["log"], World.Chain, Key, 4_096), null);
         int written = 0;

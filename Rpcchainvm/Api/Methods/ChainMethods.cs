@@ -25,7 +25,7 @@ internal static class ChainMethods
             "chainInfo",
             [],
             "What the chain is, and where it stands.",
-            "`chainId`, `name`, `baseFee`, `treasury`, `limits`, `genesisTimestampMs`, `lastAccepted` and `preferred` (`id`, `height`), `stateRoot`, `timestampMs`, `processing`, `waiting`, `oldestReceipts` (height, or null), `nowMs`",
+            "`chainId`, `name`, `baseFee`, `treasury`, `limits`, `genesisTimestampMs`, `lastAccepted` and `preferred` (`id`, `height`), `stateRoot`, `timestampMs`, `processing`, `waiting` (transactions that no block of the preferred branch holds), `oldestReceipts` (height, or null), `nowMs`",
             IsHeavy: false,
             ChainInfo),
         new(

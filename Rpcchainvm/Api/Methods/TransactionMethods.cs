@@ -237,7 +237,7 @@ internal static class TransactionMethods
         });
         if (place.Block is { } block)
         {
-            json.WriteBlockPlace("block", block);
+            json.WriteBlockPlace("block", block.Id, block.Height);
             json.WriteNumber("index", place.Index);
         }
     }

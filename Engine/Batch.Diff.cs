@@ -8,6 +8,7 @@
 
 using System;
 using ParallelVm.Executor;
+using ParallelVm.Primitives;
 using ParallelVm.Primitives.State;
 
 namespace ParallelVm.Engine;
@@ -33,8 +34,8 @@ internal sealed partial class Batch
             return StateDiff.Empty;
         }
 
-        Room(ref _changedIds, count);
-        Room(ref _changedWords, count);
+        Reused.Room(ref _changedIds, count);
+        Reused.Room(ref _changedWords, count);
         _ranges.Run(_workers, _workers, 1, _dealChanges);
         ResultMemory.Fit(ref _result.Entries, count);
         ResultMemory.Fit(ref _result.Values, bytes);

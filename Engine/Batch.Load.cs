@@ -39,8 +39,8 @@ internal sealed partial class Batch
         }
 
         _offsets[TxCount] = accesses;
-        Room(ref _keys, accesses);
-        Room(ref _modes, accesses);
+        Reused.Room(ref _keys, accesses);
+        Reused.Room(ref _modes, accesses);
         Keys.Begin(accesses + TxCount + 1, workers);
         _refused = TxCount;
         _ranges.Run(workers, PieceCount, 1, _internPieces);
@@ -51,7 +51,7 @@ internal sealed partial class Batch
     /// <summary>Picks the accesses of contended keys.</summary>
     public void Pick()
     {
-        Room(ref _contendedOffsets, TxCount + 1);
+        Reused.Room(ref _contendedOffsets, TxCount + 1);
         if (Keys.ContendedCount == 0)
         {
             Array.Clear(_contendedOffsets, 0, TxCount + 1);
@@ -66,8 +66,8 @@ internal sealed partial class Batch
         }
 
         _contendedOffsets[TxCount] = accesses;
-        Room(ref _contendedKeys, accesses);
-        Room(ref _contendedModes, accesses);
+        Reused.Room(ref _contendedKeys, accesses);
+        Reused.Room(ref _contendedModes, accesses);
         _ranges.Run(_workers, PieceCount, 1, _pickContended);
     }
 
@@ -108,15 +108,15 @@ internal sealed partial class Batch
         _state = state;
         _workers = workers;
         _isLarge = TxCount >= LargeTxMin;
-        Room(ref _messages, TxCount);
-        Room(ref _offsets, TxCount + 1);
-        Room(ref _pieces, PieceCount);
-        Room(ref _costs, TxCount);
-        Room(ref _measured, TxCount);
-        Room(ref _prices, TxCount);
-        Room(ref _payers, TxCount);
-        Room(ref _outcomes, TxCount);
-        Room(ref _outputs, TxCount);
+        Reused.Room(ref _messages, TxCount);
+        Reused.Room(ref _offsets, TxCount + 1);
+        Reused.Room(ref _pieces, PieceCount);
+        Reused.Room(ref _costs, TxCount);
+        Reused.Room(ref _measured, TxCount);
+        Reused.Room(ref _prices, TxCount);
+        Reused.Room(ref _payers, TxCount);
+        Reused.Room(ref _outcomes, TxCount);
+        Reused.Room(ref _outputs, TxCount);
         messages.CopyTo(_messages);
         int known = _seats.Length;
         if (known < workers)

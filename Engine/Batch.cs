@@ -72,7 +72,8 @@ internal sealed partial class Batch
     private CostModel.Samples[] _samples = [];
     private BlockContext _context;
     private IStateView? _state;
-    private ResultMemory _result = new();            // of the batch at hand; its owner is the result
+    private readonly ResultMemory _noResult = new();
+    private ResultMemory _result;                   // of the batch at hand; its owner is the result
     private int _workers;
     private int _txGrain = TxGrainMax;
     private bool _isLarge;                          // more than a core's own cache holds
@@ -84,6 +85,7 @@ internal sealed partial class Batch
         _time = time;
         _graph = graph;
         _ranges = new RangeLoop(pool);
+        _result = _noResult;
         Keys = new KeyTable(salt);
         _countAccesses = CountAccesses;
         _internPieces = InternPieces;
@@ -213,12 +215,13 @@ internal sealed partial class Batch
         }
     }
 
-    /// <summary>Lets go of the batch's messages.</summary>
+    /// <summary>Lets go of the batch's messages, state and result.</summary>
     public void End()
     {
         Array.Clear(_messages, 0, TxCount);
         TxCount = 0;
         _state = null;
+        _result = _noResult;
     }
 
     internal static long ElapsedNs(TimeProvider time, long from, long to) =>
@@ -240,14 +243,6 @@ internal sealed partial class Batch
         else
         {
             Credit(key, amount);
-        }
-    }
-
-    private static void Room<T>(ref T[] array, int length)
-    {
-        if (array.Length < length)
-        {
-            array = new T[Math.Max(length, array.Length * 2)];
         }
     }
 

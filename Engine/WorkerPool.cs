@@ -9,10 +9,9 @@
 //   P2  worker numbers are distinct, in [0, workers), 0 is the caller
 //   P3  a thread enters a Run once, and a closed one never (a generation and a bit beside the counts)
 //   P4  the first exception of any body is thrown on the caller, after P1; nothing hangs
-//   P5  nobody sleeps through what it waits for: who goes to bed says so and then looks once more; who opens, or leaves last, changes the
-//       state and then looks for sleepers; each of the two orders is a full fence, so one of them sees the other
+//   P5  nobody sleeps through what it waits for: who opens, or leaves last, changes the state and then wakes (WaitingRoom)
 //
-// Waiting spins a little (a wake-up costs 14 to 99 microseconds) and then parks; with more workers than cores it parks at once. A batch is
+// Waiting spins a little and then sleeps; with more workers than cores it sleeps at once. A batch is
 // about ten Runs of some ten microseconds, so what a Run costs beside its work counts: a spinning helper enters within a tenth of one.
 // Threading: one Run at a time has helpers; a Run that begins meanwhile is done by its caller alone.
 
@@ -29,9 +28,6 @@ public sealed class WorkerPool : IDisposable
     /// <summary>The most workers that a pool may have.</summary>
     public const int WorkersLimit = 1024;
 
-    private const int SpinsMax = 1_200;
-    private const int SpinLength = 3;                   // a tenth of a microsecond
-
     // generation in the upper 32 bits, then Closed, helpers that entered (15 bits), helpers inside (16 bits)
     private const long One = 1;
     private const long InsideMask = 0xFFFF;
@@ -39,12 +35,10 @@ public sealed class WorkerPool : IDisposable
     private const long EnteredMask = 0x7FFF;
     private const long Closed = 1L << 31;
 
-    private readonly object _bed = new();               // where helpers sleep
-    private readonly object _door = new();              // where a caller waits for the last helper
+    private readonly WaitingRoom _bench = new();        // where helpers wait for a Run
+    private readonly WaitingRoom _door = new();         // where a caller waits for the last helper
     private readonly Thread[] _threads;
     private Padded<long> _state = new() { Value = Closed };
-    private int _asleep;                                // helpers in bed
-    private int _waits;                                 // the caller is at the door
     private int _wanted;                                // helpers of the open Run
     private int _started;
     private int _busy;
@@ -127,10 +121,7 @@ public sealed class WorkerPool : IDisposable
         }
 
         Volatile.Write(ref _isOver, true);
-        lock (_bed)
-        {
-            Monitor.PulseAll(_bed);
-        }
+        _bench.Wake(_started);
 
         for (int i = 0; i < _started; i++)
         {
@@ -153,22 +144,13 @@ public sealed class WorkerPool : IDisposable
             _threads[_started].Start();
         }
 
-        if (Volatile.Read(ref _asleep) != 0)
-        {
-            lock (_bed)
-            {
-                for (int i = 0; i < helpers; i++)
-                {
-                    Monitor.Pulse(_bed);
-                }
-            }
-        }
+        _bench.Wake(helpers);                                           // P5
     }
 
     private void Close()
     {
         Interlocked.Or(ref _state.Value, Closed);
-        WaitUntilEmpty();                                               // P1
+        _door.Wait(new IsEmpty(this), MaySpin(_started + 1));           // P1
     }
 
     private void Help()
@@ -187,7 +169,7 @@ public sealed class WorkerPool : IDisposable
             }
             else
             {
-                Rest(served);
+                _bench.Wait(new IsCalled(this, served), MaySpin(_started + 1));
             }
         }
     }
@@ -195,12 +177,9 @@ public sealed class WorkerPool : IDisposable
     private void Leave()
     {
         long left = Interlocked.Add(ref _state.Value, -One);
-        if ((left & Closed) != 0 && (left & InsideMask) == 0 && Volatile.Read(ref _waits) != 0)
+        if ((left & Closed) != 0 && (left & InsideMask) == 0)
         {
-            lock (_door)
-            {
-                Monitor.PulseAll(_door);
-            }
+            _door.Wake();
         }
     }
 
@@ -228,57 +207,6 @@ public sealed class WorkerPool : IDisposable
     private bool IsOpenFor(int served, long state) =>
         (state & Closed) == 0 && (int)(state >> 32) != served && (int)((state >> EnteredShift) & EnteredMask) < Volatile.Read(ref _wanted);
 
-    private bool IsEmpty() => (Volatile.Read(ref _state.Value) & InsideMask) == 0;
-
-    private void Rest(int served)
-    {
-        bool spins = MaySpin(_started + 1);
-        for (int spin = 0; spins && spin < SpinsMax; spin++)
-        {
-            Thread.SpinWait(SpinLength);
-            if (IsOpenFor(served, Volatile.Read(ref _state.Value)))
-            {
-                return;
-            }
-        }
-
-        lock (_bed)
-        {
-            Interlocked.Increment(ref _asleep);                         // P5: a full fence between saying so and looking
-            while (!IsOpenFor(served, Volatile.Read(ref _state.Value)) && !Volatile.Read(ref _isOver))
-            {
-                Monitor.Wait(_bed);
-            }
-
-            Interlocked.Decrement(ref _asleep);
-        }
-    }
-
-    private void WaitUntilEmpty()
-    {
-        bool spins = MaySpin(_started + 1);
-        for (int spin = 0; spins && spin < SpinsMax && !IsEmpty(); spin++)
-        {
-            Thread.SpinWait(SpinLength);
-        }
-
-        if (IsEmpty())
-        {
-            return;
-        }
-
-        lock (_door)
-        {
-            Interlocked.Exchange(ref _waits, 1);
-            while (!IsEmpty())
-            {
-                Monitor.Wait(_door);
-            }
-
-            Volatile.Write(ref _waits, 0);
-        }
-    }
-
     private void Enter(Action<int> body, int worker)
     {
         try
@@ -289,5 +217,15 @@ public sealed class WorkerPool : IDisposable
         {
             Interlocked.CompareExchange(ref _fault, ExceptionDispatchInfo.Capture(exception), null);    // P4
         }
+    }
+
+    private readonly struct IsCalled(WorkerPool pool, int served) : IWaitCondition
+    {
+        public bool IsTrue => pool.IsOpenFor(served, Volatile.Read(ref pool._state.Value)) || Volatile.Read(ref pool._isOver);
+    }
+
+    private readonly struct IsEmpty(WorkerPool pool) : IWaitCondition
+    {
+        public bool IsTrue => (Volatile.Read(ref pool._state.Value) & InsideMask) == 0;
     }
 }

@@ -249,19 +249,15 @@ public sealed class ConflictAnalysis
         public int BaseTx;
         public ulong Latest;
         public int LatestTx;
-        private byte _open;     // 0 = untouched; else 1 + mode of the open group (a writer is a group that nobody joins)
+        private OpenGroup _open;
 
         public void Turn(AccessMode mode)
         {
-            byte wanted = (byte)(1 + (byte)mode);
-            if (_open == wanted && mode != AccessMode.Write)
+            if (_open.BeginsWith(mode))
             {
-                return;
+                Base = Latest;
+                BaseTx = LatestTx;
             }
-
-            Base = Latest;
-            BaseTx = LatestTx;
-            _open = wanted;
         }
 
         public void Reach(ulong finish, int tx)

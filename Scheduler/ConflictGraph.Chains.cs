@@ -12,6 +12,7 @@
 
 using System;
 using System.Numerics;
+using ParallelVm.Primitives;
 
 namespace ParallelVm.Scheduler;
 
@@ -57,8 +58,8 @@ public sealed partial class ConflictGraph
 
     private void MakeChains(ReadOnlySpan<uint> costs)
     {
-        Room(ref _next, _txCount);
-        Room(ref _level, _nodeCount);
+        Reused.Room(ref _next, _txCount);
+        Reused.Room(ref _level, _nodeCount);
         JoinTransactions(costs);
         LayOutChains();
         MeasureLevels(costs);

@@ -92,17 +92,17 @@ public sealed partial class ConflictGraph
         _nodeCount = accesses.TxCount;
         _edgeCount = 0;
         int nodeMax = accesses.TxCount + accesses.Keys.Length;
-        Room(ref _keys, accesses.KeyCount);
-        Room(ref _nodes, nodeMax);
-        Room(ref _edges, accesses.Keys.Length);
-        Room(ref _pending, nodeMax);
-        Room(ref _groupKey, accesses.Keys.Length);
-        Room(ref _memberOf, accesses.Keys.Length);
-        Room(ref _offsets, accesses.TxCount + 1);
-        Room(ref _chainOf, accesses.TxCount);
-        Room(ref _chains, accesses.TxCount);
-        Room(ref _chainTx, accesses.TxCount);
-        Room(ref _ready, accesses.TxCount);
+        Reused.Room(ref _keys, accesses.KeyCount);
+        Reused.Room(ref _nodes, nodeMax);
+        Reused.Room(ref _edges, accesses.Keys.Length);
+        Reused.Room(ref _pending, nodeMax);
+        Reused.Room(ref _groupKey, accesses.Keys.Length);
+        Reused.Room(ref _memberOf, accesses.Keys.Length);
+        Reused.Room(ref _offsets, accesses.TxCount + 1);
+        Reused.Room(ref _chainOf, accesses.TxCount);
+        Reused.Room(ref _chains, accesses.TxCount);
+        Reused.Room(ref _chainTx, accesses.TxCount);
+        Reused.Room(ref _ready, accesses.TxCount);
         accesses.Offsets.CopyTo(_offsets);
         _keys.AsSpan(0, accesses.KeyCount).Fill(new KeyState { Tail = None, Open = None, LastTx = None });
         if (accesses.Keys.Length != 0)
@@ -246,14 +246,6 @@ public sealed partial class ConflictGraph
 
     // A group that nobody waits for is dead weight: its members do not count it down.
     private bool IsAwaited(int group) => group != None && _nodes[group].First != None;
-
-    private static void Room<T>(ref T[] array, int length)
-    {
-        if (array.Length < length)
-        {
-            array = new T[Math.Max(length, array.Length * 2)];
-        }
-    }
 
     private struct KeyState
     {

@@ -98,15 +98,13 @@ public sealed class ParallelGate(GateLimits limits, ulong salt)
     {
         public ulong Latest;
         private ulong _base;
-        private byte _open;     // 0 = untouched; else 1 + mode of the open group
+        private OpenGroup _open;
 
         public ulong Turn(AccessMode mode)
         {
-            byte wanted = (byte)(1 + (byte)mode);
-            if (_open != wanted || mode == AccessMode.Write)
+            if (_open.BeginsWith(mode))
             {
                 _base = Latest;
-                _open = wanted;
             }
 
             return _base;

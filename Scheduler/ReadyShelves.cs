@@ -24,6 +24,7 @@
 
 using System;
 using System.Threading;
+using ParallelVm.Primitives;
 
 namespace ParallelVm.Scheduler;
 
@@ -60,12 +61,12 @@ public sealed class ReadyShelves
     {
         _graph = graph;
         _workers = workers;
-        Room(ref _hands, workers * HandStride);
-        Room(ref _shelves, (workers + 1) * ShelfStride);
-        Room(ref _below, graph.ChainCount);
-        Room(ref _rows, graph.ReadyChains.Length);
-        Room(ref _cursors, (workers + 1) * CursorStride);
-        Room(ref _rowEnds, workers);
+        Reused.Room(ref _hands, workers * HandStride);
+        Reused.Room(ref _shelves, (workers + 1) * ShelfStride);
+        Reused.Room(ref _below, graph.ChainCount);
+        Reused.Room(ref _rows, graph.ReadyChains.Length);
+        Reused.Room(ref _cursors, (workers + 1) * CursorStride);
+        Reused.Room(ref _rowEnds, workers);
         Array.Clear(_hands, 0, workers * HandStride);
         Array.Clear(_shelves, 0, (workers + 1) * ShelfStride);
         for (int worker = 0; worker < workers; worker++)
@@ -272,14 +273,6 @@ public sealed class ReadyShelves
     }
 
     private static int UrgencyOf(long piece) => (int)(piece >> ShelfUrgencyShift) & (Urgencies - 1);
-
-    private static void Room<T>(ref T[] array, int length)
-    {
-        if (array.Length < length)
-        {
-            array = new T[Math.Max(length, array.Length * 2)];
-        }
-    }
 
     // Below nothing is nothing.
     private int Below(int chain) => chain == 0 ? 0 : _below[chain - 1];

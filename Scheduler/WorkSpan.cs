@@ -90,19 +90,15 @@ public readonly record struct WorkSpan(ulong Work, ulong Span, int Levels, int W
         public ulong Latest;
         public int BaseLevel;
         public int LatestLevel;
-        private byte _open;     // 0 = untouched; else 1 + mode of the open group (a writer is a group that nobody joins)
+        private OpenGroup _open;
 
         public void Turn(AccessMode mode)
         {
-            byte wanted = (byte)(1 + (byte)mode);
-            if (_open == wanted && mode != AccessMode.Write)
+            if (_open.BeginsWith(mode))
             {
-                return;
+                Base = Latest;
+                BaseLevel = LatestLevel;
             }
-
-            Base = Latest;
-            BaseLevel = LatestLevel;
-            _open = wanted;
         }
     }
 }

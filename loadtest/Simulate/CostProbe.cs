@@ -15,8 +15,6 @@ internal static class CostProbe
 {
     private const int Tries = 201;
     private const int Operations = 20_000;
-    private const int SpinsMax = 200;               // as WorkerPool waits
-    private const int SpinLength = 20;
     private const int PatienceMs = 2_000;
 
     private static readonly TimeProvider Time = TimeProvider.System;
@@ -65,9 +63,9 @@ internal static class CostProbe
         long spin = Typical(9, () =>
         {
             long start = Time.GetTimestamp();
-            for (int i = 0; i < SpinsMax; i++)
+            for (int i = 0; i < WaitingRoom.SpinsMax; i++)
             {
-                Thread.SpinWait(SpinLength);
+                Thread.SpinWait(WaitingRoom.SpinLength);
             }
 
             return ElapsedNs(start);

@@ -114,6 +114,15 @@ internal sealed class BlocksAhead
         }
     }
 
+    /// <summary>True when a block may be given a place now.</summary>
+    public bool HasRoomFor(Block block)
+    {
+        lock (_gate)
+        {
+            return _vain < VainMax && (HasRoom(block) || _places.Exists(static place => place.IsOver));
+        }
+    }
+
     /// <summary>Gives a block a place (A1, A4). The caller has looked at what it stands on (A2).</summary>
     public bool TryAdd(BlockAhead ahead)
     {

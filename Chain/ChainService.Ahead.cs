@@ -34,6 +34,9 @@ public sealed partial class ChainService
     /// <summary>Blocks that are, or were, looked at ahead and are not verified yet.</summary>
     public int BlocksAheadCount => _ahead.Count;
 
+    /// <summary>Signatures checked and records fetched for blocks that have not verified, above those of blocks that have.</summary>
+    public long WorkInVain => _ahead.Vain;
+
     /// <summary>
     /// Gives places to blocks that were parsed lately and can be verified next, or after each other. To be called after blocks were parsed, or one was verified.
     /// </summary>
@@ -49,7 +52,8 @@ public sealed partial class ChainService
             ulong now = NowMs();
             foreach (Block block in _coming)
             {
-                if (TryFindGoodParent(block, out BlockHeader parent) && !BlockChecks.CheckPlace(block, parent, _rules.Limits, now).IsRefused)
+                if (IsNews(block) && TryFindGoodParent(block, out BlockHeader parent) && _ahead.HasRoomFor(block)
+                    && !BlockChecks.CheckPlace(block, parent, _rules.Limits, now).IsRefused)
                 {
                     Expect(block);
                 }
@@ -88,22 +92,27 @@ public sealed partial class ChainService
         }
     }
 
-    // Whether the block is worth a look: not known to be good, and not made here.
-    private void Expect(Block block)
+    // Not known to be good, not looked at, and not made here.
+    private bool IsNews(Block block)
     {
         if (_tree.TryFind(block.Id, out _) || _ahead.Has(block.Id))
         {
-            return;
+            return false;
         }
 
         foreach ((Block built, _, _, _) in _built)
         {
             if (built.Id == block.Id)
             {
-                return;
+                return false;
             }
         }
 
+        return true;
+    }
+
+    private void Expect(Block block)
+    {
         BlockAhead ahead = new(block);
         for (int i = 0; i < ahead.Prepared.Length; i++)
         {

@@ -90,6 +90,8 @@ internal sealed class VmMetrics
         _set.Gauge("vm_last_accepted_height", "Height of the newest accepted block.", () => Volatile.Read(ref _last)!.Header.Height.Value);
         _set.Gauge("vm_last_accepted_timestamp_seconds", "Time of the newest accepted block.", () => Volatile.Read(ref _last)!.Header.TimestampMs / 1000.0);
         _set.Gauge("vm_blocks_processing", "Blocks that are verified and undecided.", () => chain.ProcessingCount);
+        _set.Gauge("vm_blocks_ahead", "Blocks that were parsed and are looked at before they are verified.", () => chain.BlocksAheadCount);
+        _set.Gauge("vm_blocks_ahead_vain", "Signatures and records that were looked at for blocks which have not verified.", () => chain.WorkInVain);
         _set.Gauge("vm_mempool_transactions", "Transactions that wait.", () => chain.MempoolCount);
         _set.Counters("vm_transactions_admitted_total", "Transactions that were taken into the mempool, by door.", () => Admitted(open));
         _set.Counters("vm_transactions_refused_total", "Transactions that were not, by door and cause.", () => RefusedTransactions(open));

@@ -33,7 +33,9 @@
 // Bound of looks. A look is an evaluation of one entry: at most LooksMax for the best, OldLooksMax for the old; a hot key's queue
 // costs at most QueueMissesMax that come to nothing, however long it is. What the branch holds already does not wait (Mempool).
 //
-// Pure: same pool, same state, same time, same choice.   Threading: ChainService's lock.   Cost: O(accesses) per look.
+// Pure: same pool, same state, same time, same choice; what a builder keeps from block to block is memory.
+//
+// Threading: ChainService's lock.   Cost: O(accesses) per look.
 
 using System;
 using System.Collections.Generic;
@@ -45,7 +47,7 @@ using ParallelVm.Primitives.State;
 
 namespace ParallelVm.Chain;
 
-/// <summary>Packs one block; made anew for each.</summary>
+/// <summary>Packs blocks of one chain, one after the other.</summary>
 internal sealed class BlockBuilder
 {
     /// <summary>Most looks at candidates for one block.</summary>
@@ -70,9 +72,6 @@ internal sealed class BlockBuilder
     private const int FreeSpanShare = 16;
 
     private readonly ChainLimits _limits;
-    private readonly IStateView _state;
-    private readonly BlockPrograms _programs;
-    private readonly ulong _timestampMs;
     private readonly ulong _keyGasMax;
     private readonly ulong _spanMax;
     private readonly Dictionary<StateKey, KeyLoad> _keys = [];
@@ -81,27 +80,24 @@ internal sealed class BlockBuilder
     private readonly Dictionary<HotKeys.Queue, QueueWalk> _queues = [];
     private readonly PriorityQueue<(Mempool.Entry Entry, int Tries), Rank> _aside = new();
     private readonly List<Transaction> _chosen = [];
+    private IStateView _state = null!;                                      // these three and what follows: of the block that is being packed
+    private BlockPrograms _programs = null!;
+    private ulong _timestampMs;
     private ulong _gas;
     private ulong _costly;                                                  // span beyond this is paid for
-    private long _bytes = BlockFormat.HeaderBytes;
+    private long _bytes;
 
-    /// <param name="state">The parent's state.</param>
-    /// <param name="programs">Of that state.</param>
-    public BlockBuilder(ChainLimits limits, IStateView state, BlockPrograms programs, ulong timestampMs)
+    public BlockBuilder(ChainLimits limits)
     {
         _limits = limits;
-        _state = state;
-        _programs = programs;
-        _timestampMs = timestampMs;
         _keyGasMax = KeyGasMax(limits);
         _spanMax = limits.MaxBlockGas / 5 * 3;
-        _costly = limits.MaxBlockGas / FreeSpanShare;
     }
 
-    /// <summary>Evaluations so far.</summary>
+    /// <summary>Evaluations for the last block.</summary>
     public int Looks { get; private set; }
 
-    /// <summary>Gas along the longest chain of what was chosen.</summary>
+    /// <summary>Gas along the longest chain of what was chosen last.</summary>
     public ulong Span { get; private set; }
 
     /// <summary>Old ones that no block on this state may take: their waiting begins anew (<see cref="Mempool.Renew"/>).</summary>
@@ -110,13 +106,31 @@ internal sealed class BlockBuilder
     /// <summary>Gas limits of writers of one key that a block takes at most, but for a single transaction.</summary>
     public static ulong KeyGasMax(ChainLimits limits) => limits.MaxBlockGas / 4;
 
-    /// <summary>The chosen transactions, in block order.</summary>
+    /// <summary>The chosen transactions of a block, in block order.</summary>
+    /// <param name="state">The parent's state.</param>
+    /// <param name="programs">Of that state.</param>
     /// <param name="batch">Gets their messages, in the same order.</param>
-    public Transaction[] Pack(Mempool pool, List<Message> batch)
+    public Transaction[] Pack(Mempool pool, IStateView state, BlockPrograms programs, ulong timestampMs, List<Message> batch)
     {
+        (_state, _programs, _timestampMs) = (state, programs, timestampMs);
+        (_gas, _costly, _bytes, Looks, Span) = (0, _limits.MaxBlockGas / FreeSpanShare, BlockFormat.HeaderBytes, 0, 0);
+        Unfit.Clear();
         TakeOld(pool, batch);
         TakeBest(pool, batch);
-        return [.. _chosen];
+        Transaction[] chosen = [.. _chosen];
+        LetGo();
+        return chosen;
+    }
+
+    private void LetGo()
+    {
+        (_state, _programs) = (null!, null!);
+        _keys.Clear();
+        _left.Clear();
+        _seen.Clear();
+        _queues.Clear();
+        _aside.Clear();
+        _chosen.Clear();
     }
 
     private void TakeOld(Mempool pool, List<Message> batch)

@@ -43,9 +43,8 @@ public sealed partial class ChainService
             _mempool.RemoveExpired(now);
             BlockPrograms programs = new(_rules, tip?.Programs ?? _programs, state);
             List<Message> chosen = [];
-            BlockBuilder builder = new(_rules.Limits, state, programs, timestamp);
-            Transaction[] transactions = builder.Pack(_mempool, chosen);
-            _mempool.Renew(builder.Unfit);
+            Transaction[] transactions = _builder.Pack(_mempool, state, programs, timestamp, chosen);
+            _mempool.Renew(_builder.Unfit);
             Clock.Stop(Stage.Build, start);
             if (transactions.Length == 0)
             {

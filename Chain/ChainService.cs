@@ -80,6 +80,7 @@ public sealed partial class ChainService
     private readonly ProcessingTree _tree = new();
     private readonly ReplayWindow _window = new();
     private readonly Mempool _mempool;
+    private readonly BlockBuilder _builder;
     private readonly VerifiedMemory _verified = new();
     private readonly SignatureVerifier _signatures;
     private readonly RecentBlocks _recent;
@@ -101,6 +102,7 @@ public sealed partial class ChainService
         _time = options.Time;
         _signatures = new SignatureVerifier(options.Engine.Pool);
         _mempool = new Mempool(options.Mempool, BlockBuilder.KeyGasMax(options.Genesis.Limits));
+        _builder = new BlockBuilder(options.Genesis.Limits);
         _recent = new RecentBlocks(options.ReceiptBlocksKept, options.ReceiptBytesKept);
         _onPending = options.OnPending;
         _workers = options.Workers;

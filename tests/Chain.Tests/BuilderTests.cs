@@ -14,6 +14,7 @@ public sealed class BuilderTests : IDisposable
     private const ulong Block = 64 * Kit.Gas;
 
     private readonly Kit _kit = new(limits: Limits);
+    private readonly BlockBuilder _veteran = new(Limits);
     private int _made;
 
     private static ChainLimits Limits => ChainLimits.Default with { MaxTransactionGas = Block / 2, MaxBlockGas = Block, MaxBlockBytes = 100_000 };
@@ -299,10 +300,12 @@ public sealed class BuilderTests : IDisposable
     {
         Dictionary<TxId, Mempool.Entry> entries = pool.Ordered.ToDictionary(e => e.Prepared.Transaction.Id);
         BlockPrograms programs = new(_kit.Chain.Rules, _kit.Store.Accepted);
-        BlockBuilder builder = new(Limits, _kit.Store.Accepted, programs, _kit.Time.NowMs);
+        BlockBuilder builder = new(Limits);
         List<Message> batch = [];
-        Transaction[] chosen = builder.Pack(pool, batch);
+        Transaction[] chosen = builder.Pack(pool, _kit.Store.Accepted, programs, _kit.Time.NowMs, batch);
         Assert.Equal(chosen.Select(t => t.Id), batch.Select(m => m.Id));
+        Assert.Equal(chosen, _veteran.Pack(pool, _kit.Store.Accepted, programs, _kit.Time.NowMs, []));      // what it packed before leaves no trace
+        Assert.Equal((builder.Looks, builder.Span, builder.Unfit.Count), (_veteran.Looks, _veteran.Span, _veteran.Unfit.Count));
         Assert.True(builder.Looks <= BlockBuilder.LooksMax + BlockBuilder.OldLooksMax);
         pool.Renew(builder.Unfit);
         return new Packed([.. chosen.Select(t => entries[t.Id])], builder);

@@ -18,7 +18,8 @@
 // engine are used under the lock only (but for IStateStore.Persist) and by nobody else; they are disposed of by whoever made them,
 // after the last call.
 //
-// Files: ChainService.cs (opening, reading), .Queries.cs (what clients ask), .Transactions.cs (admission), .Blocks.cs (the life of a block).
+// Files: ChainService.cs (opening, reading), .Queries.cs (what clients ask), .Transactions.cs (admission), .Blocks.cs (building and verifying),
+// .Ahead.cs (blocks that come), .Decisions.cs (preferring, accepting, rejecting).
 
 using System;
 using System.Collections.Generic;

@@ -34,6 +34,7 @@ public sealed partial class StateStore : IStateStore, IStateProver
     private readonly Checkpoints _checkpoints;
     private readonly HistoryLog _history;
     private readonly Applier _applier;
+    private readonly Undo _undo = new();
     private readonly DeviceQueue? _queue;
     private readonly FolderIdentity _identity;
     private readonly List<string> _notes;
@@ -326,7 +327,7 @@ public sealed partial class StateStore : IStateStore, IStateProver
         StateDiff? undo = null;
         if (_options.HistoryBlocks != 0)
         {
-            Guarded("Reading what a block changes", () => undo = Undo.Of(_base, block.Diff!));
+            Guarded("Reading what a block changes", () => undo = _undo.Of(_base, block.Diff!));
         }
 
         _base = block;

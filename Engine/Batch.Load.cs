@@ -45,6 +45,7 @@ internal sealed partial class Batch
         _refused = TxCount;
         _ranges.Run(workers, PieceCount, 1, _internPieces);
         Keys.EndInterning();
+        _isLarge = Keys.IdCount >= LargeKeyMin;
         _ranges.Run(Math.Min(workers, state.Readers), Keys.BlockCount, BlockGrain, _loadKeys);
     }
 
@@ -107,7 +108,6 @@ internal sealed partial class Batch
         _context = context;
         _state = state;
         _workers = workers;
-        _isLarge = TxCount >= LargeTxMin;
         Reused.Room(ref _messages, TxCount);
         Reused.Room(ref _offsets, TxCount + 1);
         Reused.Room(ref _pieces, PieceCount);

@@ -37,7 +37,7 @@ internal sealed partial class Batch
     private const int PiecesPerWorker = 4;
     private const int SharedTxMin = 512;            // below, a pass is over before a thread has woken up
     private const int RunAhead = 2;                 // transactions
-    private const int LargeTxMin = 2_048;
+    private const int LargeKeyMin = 8_192;
     private const int PartitionsMax = 16;
 
     private readonly TimeProvider _time;
@@ -79,6 +79,7 @@ internal sealed partial class Batch
     private bool _isLarge;                          // more than a core's own cache holds
     private bool _isParallel;
     private bool _isMeasured;
+    private long _stamp;                            // of the neighbours that are timed together
 
     public Batch(TimeProvider time, WorkerPool pool, ConflictGraph graph, ulong salt)
     {
@@ -129,7 +130,10 @@ internal sealed partial class Batch
         }
     }
 
-    /// <summary>Measured times in nanoseconds, when the batch is measured.</summary>
+    /// <summary>How many neighbours are timed together, by two readings of the clock; for the plain loop. 1 times each alone.</summary>
+    public int MeasuredTogether { get; set; } = 1;
+
+    /// <summary>Measured times in nanoseconds, when the batch is measured; of those that are timed together at the last one of them.</summary>
     public ReadOnlySpan<uint> Measured => _measured.AsSpan(0, TxCount);
 
     private int PieceCount => (TxCount + _txGrain - 1) / _txGrain;
@@ -151,12 +155,7 @@ internal sealed partial class Batch
     /// <summary>Executes one transaction: state through its slots, adds into shards (or records, in the plain loop), output aside.</summary>
     public void RunOne(int worker, int tx, Interpreter interpreter)
     {
-        long started = _isMeasured ? _time.GetTimestamp() : 0;
-        if (_isLarge)
-        {
-            PrefetchAfter(tx);
-        }
-
+        long started = _isMeasured ? StartMeasuring(tx) : 0;
         Message message = _messages[tx];
         WorkerSeat seat = _seats[worker];
         int first = _offsets[tx];
@@ -188,9 +187,13 @@ internal sealed partial class Batch
 
         if (_isMeasured)
         {
-            _measured[tx] = (uint)Math.Min(uint.MaxValue, ElapsedNs(_time, started, _time.GetTimestamp()));
+            bool isLast = MeasuredTogether == 1 || tx % MeasuredTogether == MeasuredTogether - 1 || tx == TxCount - 1;
+            _measured[tx] = isLast ? (uint)Math.Min(uint.MaxValue, ElapsedNs(_time, started, _time.GetTimestamp())) : 0;
         }
     }
+
+    private long StartMeasuring(int tx) =>
+        MeasuredTogether == 1 ? _time.GetTimestamp() : tx % MeasuredTogether == 0 ? _stamp = _time.GetTimestamp() : _stamp;
 
     /// <summary>All adders of a group of a contended key are done and somebody waits for the sum.</summary>
     public void Fold(int number)
@@ -199,19 +202,43 @@ internal sealed partial class Batch
         Shards.Fold(key, Keys.RecordOf(key));
     }
 
-    // Chains of independent transactions, and the plain loop, run mostly in batch order; for others the hint is for nothing.
-    private void PrefetchAfter(int tx)
+    /// <summary>The plain loop runs a transaction now.</summary>
+    public void PrefetchInOrder(int tx)
     {
-        int next = tx + RunAhead;
-        if (next + RunAhead < TxCount)
+        if (_isLarge && tx + (2 * RunAhead) < TxCount)
         {
-            Prefetch.Object(_messages[next + RunAhead]);
-            Prefetch.Object(_messages[next].SlotTable);
-            Prefetch.Object(_messages[next].Accesses);
-            for (int access = _offsets[next]; access < _offsets[next + 1]; access++)
-            {
-                Keys.PrefetchRecord(_keys[access]);
-            }
+            Prefetch.Object(_messages[tx + (2 * RunAhead)]);
+            PrefetchNear(tx + RunAhead);
+        }
+    }
+
+    /// <summary>A worker runs these next; each -1 when that is not known.</summary>
+    public void PrefetchComing(int next, int afterNext)
+    {
+        if (!_isLarge)
+        {
+            return;
+        }
+
+        if (afterNext >= 0)
+        {
+            Prefetch.Object(_messages[afterNext]);
+            Prefetch.Value(in _keys[_offsets[afterNext]]);
+        }
+
+        if (next >= 0)
+        {
+            PrefetchNear(next);
+        }
+    }
+
+    private void PrefetchNear(int tx)
+    {
+        Prefetch.Object(_messages[tx].SlotTable);
+        Prefetch.Object(_messages[tx].Accesses);
+        for (int access = _offsets[tx]; access < _offsets[tx + 1]; access++)
+        {
+            Keys.PrefetchRecord(_keys[access]);
         }
     }
 

@@ -114,6 +114,13 @@ public sealed class ParallelEngine : IDisposable
         set => _run.BeforeStep = value;
     }
 
+    /// <inheritdoc cref="Batch.MeasuredTogether"/>
+    internal int MeasuredTogether
+    {
+        get => _batch.MeasuredTogether;
+        set => _batch.MeasuredTogether = value;
+    }
+
     /// <summary>One thread that plays all workers, under a test's control.</summary>
     internal IRunDriver? Driver
     {
@@ -273,12 +280,18 @@ public sealed class ParallelEngine : IDisposable
 
     private readonly struct InOrder(Batch batch, Interpreter interpreter) : ITransactionStep
     {
-        public void Run(int txIndex) => batch.RunOne(0, txIndex, interpreter);
+        public void Run(int txIndex)
+        {
+            batch.PrefetchInOrder(txIndex);
+            batch.RunOne(0, txIndex, interpreter);
+        }
     }
 
     private readonly struct BatchTarget(Batch batch, Interpreter?[] interpreters, CodeCache? code) : IRunTarget
     {
         public void RunOne(int worker, int tx) => batch.RunOne(worker, tx, interpreters[worker] ??= new Interpreter(code));
+
+        public void Expect(int next, int afterNext) => batch.PrefetchComing(next, afterNext);
 
         public void Fold(int key) => batch.Fold(key);
     }

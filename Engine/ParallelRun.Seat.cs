@@ -92,6 +92,9 @@ internal sealed partial class ParallelRun<TTarget>
                 break;
             case At.Run:
                 ReadOnlySpan<int> chain = _graph.TransactionsOf(seat.Chain);
+                int next = seat.Position + 1;
+                _target.Expect(
+                    next < chain.Length ? chain[next] : _shelves.NextOf(worker), next + 1 < chain.Length ? chain[next + 1] : next < chain.Length ? _shelves.NextOf(worker) : -1);
                 _target.RunOne(worker, chain[seat.Position++]);
                 seat.At = seat.Position == chain.Length ? At.Complete : At.Run;
                 break;

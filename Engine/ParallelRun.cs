@@ -36,6 +36,9 @@ internal interface IRunTarget
     /// <summary>Runs a transaction under a worker's number.</summary>
     void RunOne(int worker, int tx);
 
+    /// <summary>A worker will run these next, each -1 when that is not known: a hint, before <see cref="RunOne"/> of the one at hand.</summary>
+    void Expect(int next, int afterNext);
+
     /// <summary>All adders of a group of the key are done and somebody waits for the sum.</summary>
     void Fold(int key);
 }

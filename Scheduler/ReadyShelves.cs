@@ -130,6 +130,14 @@ public sealed class ReadyShelves
         return chain;
     }
 
+    /// <summary>The transaction that a worker's hand begins with, or -1 when it is empty.</summary>
+    public int NextOf(int worker)
+    {
+        Span<int> hand = Hand(worker);
+        int urgency = hand[MostUrgentAt];
+        return urgency < 0 ? -1 : _graph!.TransactionsOf(hand[urgency] - 1)[0];
+    }
+
     /// <summary>Lays some of the most urgent stack of a hand on the worker's shelf, which is bare (S2): half, at least one chain, or all, but not more than a piece.</summary>
     public void LayOut(int worker, bool all)
     {

@@ -49,7 +49,7 @@ internal static class EngineSuite
         using ParallelEngine interpreted = new(TimeProvider.System, options.Workers, jit: JitMode.Off);
         using ParallelEngine compiled = new(TimeProvider.System, options.Workers, jit: JitMode.AtOnce);
         using ParallelEngine interpretedBeside = new(TimeProvider.System, maxWorkers: 1, jit: JitMode.Off);
-        using ParallelEngine compiledBeside = new(TimeProvider.System, maxWorkers: 1, jit: JitMode.AtOnce);
+        using ParallelEngine compiledBeside = new(TimeProvider.System, maxWorkers: 1, salt: null, compiled.Code);     // a cache of its own would take each program's link away, every time
         using WorkerPool pool = new(2);
         List<BenchRow> rows = [];
         foreach (EngineWorkload workload in workloads)

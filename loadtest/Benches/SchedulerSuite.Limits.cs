@@ -182,6 +182,11 @@ internal static partial class SchedulerSuite
             }
         }
 
+        public void Expect(int next, int afterNext)
+        {
+            // nothing to fetch
+        }
+
         public void Fold(int key)
         {
             // nothing was added

@@ -16,6 +16,9 @@ internal static class CostProbe
     private const int Tries = 201;
     private const int Operations = 20_000;
     private const int PatienceMs = 2_000;
+    private const int Lines = 256;
+    private const int LineWords = 16;               // two lines apart: neighbours are fetched in pairs
+    private const int Turns = 24;
 
     private static readonly TimeProvider Time = TimeProvider.System;
 
@@ -57,9 +60,9 @@ internal static class CostProbe
 
     /// <summary>Everything that needs no batch.</summary>
     /// <param name="completeNs">From <see cref="CompleteNs"/>.</param>
-    public static SchedulingCosts Measure(long completeNs, int interferencePermille)
+    /// <param name="pathNs">See <see cref="SchedulingCosts"/>, as the rest.</param>
+    public static SchedulingCosts Measure(WorkerPool pool, long completeNs, long pathNs, long lineNs, int interferencePermille)
     {
-        using WorkerPool pool = new(2);
         long spin = Typical(9, () =>
         {
             long start = Time.GetTimestamp();
@@ -71,10 +74,13 @@ internal static class CostProbe
             return ElapsedNs(start);
         });
         return new SchedulingCosts(
-            Exchange(pool), completeNs, Arrival(pool, isParked: false), Arrival(pool, isParked: true), spin, Enter(pool), Line(pool), interferencePermille);
+            Exchange(pool), completeNs, pathNs, Arrival(pool, isParked: false), Arrival(pool, isParked: true), spin, Enter(pool), lineNs, interferencePermille);
     }
 
-    internal static long ElapsedNs(long start) => (long)Time.GetElapsedTime(start).TotalNanoseconds;
+    // Not by way of a TimeSpan, whose ticks are a tenth of a microsecond.
+    internal static long ElapsedNs(long start) => ElapsedNs(start, Time.GetTimestamp());
+
+    private static long ElapsedNs(long start, long end) => (long)((UInt128)(ulong)Math.Max(0, end - start) * 1_000_000_000 / (ulong)Time.TimestampFrequency);
 
     internal static long Typical(int tries, Func<long> measure, bool isFastest = false)
     {
@@ -198,34 +204,44 @@ internal static class CostProbe
                 // the helper is on its way
             }
         });
-        return entered == 0 ? long.MaxValue : (long)Time.GetElapsedTime(start, entered).TotalNanoseconds;
+        return entered == 0 ? long.MaxValue : ElapsedNs(start, entered);
     }, isFastest: true);
 
-    // An interlocked increment that two threads do at once, less one that one does alone.
-    private static long Line(WorkerPool pool)
+    /// <summary>What a line costs more that another core wrote last, where several are on their way at once: two threads write the same lines in turns, each then once more alone.</summary>
+    public static long Line(WorkerPool pool)
     {
-        long shared = 0;
-        long alone = Typical(9, Increments);
-        long[] both = new long[9];
-        for (int i = 0; i < both.Length; i++)
+        long[] lines = new long[Lines * LineWords];
+        long[] theirs = new long[2 * Turns];
+        long[] own = new long[2 * Turns];
+        int turn = 0;
+        TryTogether(pool, me =>
         {
-            long sum = 0;
-            TryTogether(pool, _ => Interlocked.Add(ref sum, Increments()));
-            both[i] = sum / 2;
-        }
-
-        Array.Sort(both);
-        return Math.Max(0, (both[both.Length / 20] - alone) / Operations);
-
-        long Increments()
-        {
-            long start = Time.GetTimestamp();
-            for (int i = 0; i < Operations; i++)
+            for (int i = me; i < 2 * Turns; i += 2)
             {
-                Interlocked.Increment(ref shared);
-            }
+                while (Volatile.Read(ref turn) != i)
+                {
+                    // the other one writes
+                }
 
-            return ElapsedNs(start);
+                long start = Time.GetTimestamp();
+                WriteAll(lines);
+                long between = Time.GetTimestamp();
+                WriteAll(lines);
+                (theirs[i], own[i]) = (ElapsedNs(start, between), ElapsedNs(between));
+                Volatile.Write(ref turn, i + 1);
+            }
+        });
+        Array.Sort(theirs);
+        Array.Sort(own);
+        return Math.Max(0, (theirs[Turns] - own[Turns]) / Lines);
+    }
+
+    // In an order that no prefetcher guesses.
+    private static void WriteAll(long[] lines)
+    {
+        for (int i = 0; i < Lines; i++)
+        {
+            lines[(i * 197 % Lines) * LineWords]++;
         }
     }
 

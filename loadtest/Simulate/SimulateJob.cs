@@ -65,7 +65,7 @@ internal static class SimulateJob
         ModelRow[] models = [.. KeyModels.Names.Select((name, model) => Simulate(run, reality, blocks, name, model, shown))];
         SimulateReport report = new(
             SimulateReport.SchemaName, options.File ?? options.Batch ?? $"load of seed {options.Seed}", blocks.Count, blocks.Sum(block => block.Batch.Length),
-            reality.Costs, reality.ClockNs, validations, isTrusted, models);
+            reality.Costs, reality.ClockNs, reality.Distance, validations, isTrusted, models);
         report.Print(terminal.Output);
         if (options.Json is not null)
         {

@@ -24,7 +24,7 @@ internal sealed record ModelRow(string Model, double WorkUs, double SpanUs, doub
 
 /// <summary>The file's shape.</summary>
 internal sealed record SimulateReport(
-    string Schema, string Source, int Blocks, int Transactions, SchedulingCosts Costs, long ClockNs, Validation[] Validations, bool IsTrusted, ModelRow[] Models)
+    string Schema, string Source, int Blocks, int Transactions, SchedulingCosts Costs, long ClockNs, CoreDistance Distance, Validation[] Validations, bool IsTrusted, ModelRow[] Models)
 {
     /// <summary>The schema's name.</summary>
     public const string SchemaName = "parallelvm.simulate/1";
@@ -33,8 +33,9 @@ internal sealed record SimulateReport(
     public void Print(TextWriter output)
     {
         Line(output, $"source        {Source}: {Blocks} blocks, {Transactions} transactions");
-        Line(output, $"constants     measured in this run, ns: take {Costs.TakeNs}, complete a chain {Costs.CompleteNs}, hand-off {Costs.HandOffNs}, wake {Costs.WakeNs} after {Costs.SpinNs} of spinning, enter {Costs.EnterNs}, line {Costs.LineNs}, clock {ClockNs}");
+        Line(output, $"constants     measured in this run, ns: take {Costs.TakeNs}, complete a chain {Costs.CompleteNs}, parallel way {Costs.PathNs} a transaction, hand-off {Costs.HandOffNs}, wake {Costs.WakeNs} after {Costs.SpinNs} of spinning, enter {Costs.EnterNs}, line {Costs.LineNs}, clock {ClockNs}");
         Line(output, $"              two busy cores: each transaction takes {Costs.InterferencePermille / 1000.0:F3} of its time alone");
+        Line(output, $"              {Distance.Near} of {Distance.Rounds} rounds count: the two cores were {Distance.LeastNs} to {Distance.MostNs} ns for a line apart");
         foreach (Validation validation in Validations)
         {
             Line(output, $"validation    P={validation.Workers}: measured {validation.MeasuredUs:F0} us, simulated {validation.SimulatedUs:F0} us, error {validation.Error:+0.0%;-0.0%}");

@@ -5,9 +5,12 @@
 //   the worker whose clock is lowest takes its next step; the step's price goes onto its clock
 //   a worker that waits has no clock; who rings wakes the one that has waited longest
 //
-// Priced are: running a transaction (its measured time, longer by Interference, and a line for each key that another worker touched
-// last and one of the two wrote), completing a chain, laying a piece out and taking one, ringing, entering the run, and waking: by
-// hand-off while the sleeper still spins, by the system later. All other steps are free.
+// Priced are: running a transaction (its measured time and what the parallel way adds to it, both longer by Interference; the lines of each record that
+// another worker touched last, and one of the two wrote; one line for its outcome when it runs outside its share), completing a chain, laying a
+// piece out and taking one, ringing, entering and leaving the run, and waking: by hand-off while the sleeper still spins, by the system later. All other steps are free.
+//
+// A record was last touched by whoever loaded it, which is the worker in whose share of the batch it is declared first (RangeLoop). Before everything the
+// engine's own gate says whether there is a run at all.
 //
 // Deterministic: same batch, same constants, same figure.   Cost: a heap operation per step, a few steps per transaction.
 
@@ -23,20 +26,25 @@ namespace ParallelVm.Loadtest.Simulate;
 /// <summary>Measured constants, in nanoseconds.</summary>
 /// <param name="TakeNs">Laying a piece out, taking one, or ringing.</param>
 /// <param name="CompleteNs">Completing a chain, and taking the next of one's own.</param>
+/// <param name="PathNs">What the parallel way on one worker takes more than the plain loop, for each transaction, without completing chains.</param>
 /// <param name="HandOffNs">From ringing for somebody who spins until that one goes on.</param>
 /// <param name="WakeNs">The same for somebody who is parked.</param>
 /// <param name="SpinNs">How long one spins before parking.</param>
 /// <param name="EnterNs">From the start of a run until a helper is in it.</param>
-/// <param name="LineNs">What an interlocked operation costs more when another core did the one before.</param>
-/// <param name="InterferencePermille">How long a transaction takes while another core is busy, in thousandths of its time alone.</param>
+/// <param name="LineNs">What a line costs more when another core wrote it last.</param>
+/// <param name="InterferencePermille">How long half of a block takes while another core runs the other half, in thousandths of its time alone; they share nothing.</param>
 internal sealed record SchedulingCosts(
-    long TakeNs, long CompleteNs, long HandOffNs, long WakeNs, long SpinNs, long EnterNs, long LineNs, int InterferencePermille);
+    long TakeNs, long CompleteNs, long PathNs, long HandOffNs, long WakeNs, long SpinNs, long EnterNs, long LineNs, int InterferencePermille);
 
 /// <summary>Simulates runs.</summary>
 internal sealed class VirtualRun
 {
     private readonly SchedulingCosts _costs;
+    private const ulong Salt = 1;
+    private const int RecordLines = 2;              // the object, and its bytes
+
     private readonly ConflictGraph _graph = new(ParallelEngine.ChainGasMax);
+    private readonly ParallelGate _gate = new(ParallelEngine.Limits, Salt);
     private readonly Clockwork _clockwork;
     private readonly ParallelRun<Clockwork> _run;
     private readonly PriorityQueue<int, (long Time, int Worker)> _awake = new();
@@ -55,8 +63,13 @@ internal sealed class VirtualRun
     /// <param name="workers">How many there are; the policy decides how many take part.</param>
     public long MakespanNs(in BatchAccesses accesses, ReadOnlySpan<uint> timesNs, int workers)
     {
-        _graph.Build(in accesses);
-        int used = WorkerPolicy.WorkersFor(_graph.Work, _graph.Span, workers);
+        int used = 1;
+        if (workers > 1 && MayGain(in accesses, workers))
+        {
+            _graph.Build(in accesses);
+            used = WorkerPolicy.WorkersFor(_graph.Work, _graph.Span, workers);
+        }
+
         if (used == 1)
         {
             long sum = 0;
@@ -68,7 +81,7 @@ internal sealed class VirtualRun
             return sum;                                                     // the plain loop
         }
 
-        _clockwork.Begin(in accesses, timesNs);
+        _clockwork.Begin(in accesses, timesNs, used);
         _run.Begin(used);
         _awake.Clear();
         _asleep.Clear();
@@ -84,7 +97,39 @@ internal sealed class VirtualRun
         }
 
         Invariant.Require(_run.IsDone);
-        return end;
+        return end + _costs.HandOffNs;                                      // until the caller sees that the last helper is out
+    }
+
+    // As the engine asks: of the keys that somebody may wait for.
+    private bool MayGain(in BatchAccesses accesses, int workers)
+    {
+        AccessMode?[] first = new AccessMode?[accesses.KeyCount];
+        bool[] isContended = new bool[accesses.KeyCount];
+        for (int i = 0; i < accesses.Keys.Length; i++)
+        {
+            ref AccessMode? before = ref first[accesses.Keys[i]];
+            isContended[accesses.Keys[i]] |= before is { } mode && AccessModes.Conflicts(mode, accesses.Modes[i]);
+            before ??= accesses.Modes[i];
+        }
+
+        List<int> offsets = [0];
+        List<int> keys = [];
+        List<AccessMode> modes = [];
+        for (int tx = 0; tx < accesses.TxCount; tx++)
+        {
+            for (int i = accesses.Offsets[tx]; i < accesses.Offsets[tx + 1]; i++)
+            {
+                if (isContended[accesses.Keys[i]])
+                {
+                    keys.Add(accesses.Keys[i]);
+                    modes.Add(accesses.Modes[i]);
+                }
+            }
+
+            offsets.Add(keys.Count);
+        }
+
+        return _gate.MayGain(new BatchAccesses(offsets.ToArray(), keys.ToArray(), modes.ToArray(), accesses.Costs, accesses.KeyCount), workers);
     }
 
     // Returns when the worker completed a chain, 0 for any other step.
@@ -127,38 +172,61 @@ internal sealed class VirtualRun
 
         private int[] _offsets = [];
         private int[] _keys = [];
-        private bool[] _writes = [];            // by access
+        private AccessMode[] _modes = [];
         private uint[] _timesNs = [];
         private int[] _lastWorker = [];         // by key
         private bool[] _wasWritten = [];        // by key
+        private int _workers;
 
         /// <summary>What the last transaction took.</summary>
         public long LastNs { get; private set; }
 
-        public void Begin(in BatchAccesses accesses, ReadOnlySpan<uint> timesNs)
+        public void Begin(in BatchAccesses accesses, ReadOnlySpan<uint> timesNs, int workers)
         {
+            _workers = workers;
             _offsets = accesses.Offsets.ToArray();
             _keys = accesses.Keys.ToArray();
-            _writes = Array.ConvertAll(accesses.Modes.ToArray(), mode => mode == AccessMode.Write);
+            _modes = accesses.Modes.ToArray();
             _timesNs = timesNs.ToArray();
             _lastWorker = new int[accesses.KeyCount];
             _wasWritten = new bool[accesses.KeyCount];
             Array.Fill(_lastWorker, Nobody);
+            Array.Fill(_wasWritten, true);
+            for (int tx = 0; tx < timesNs.Length; tx++)
+            {
+                for (int access = _offsets[tx]; access < _offsets[tx + 1]; access++)
+                {
+                    ref int loader = ref _lastWorker[_keys[access]];
+                    loader = loader == Nobody ? OwnerOf(tx) : loader;
+                }
+            }
         }
 
         public void RunOne(int worker, int tx)
         {
-            long lines = 0;
+            long lines = OwnerOf(tx) == worker ? 0 : 1;
             for (int access = _offsets[tx]; access < _offsets[tx + 1]; access++)
             {
+                if (_modes[access] == AccessMode.Add)
+                {
+                    continue;                   // into a shard of the worker's own
+                }
+
                 int key = _keys[access];
-                bool moves = _lastWorker[key] != Nobody && _lastWorker[key] != worker && (_writes[access] || _wasWritten[key]);
-                lines += moves ? costs.LineNs : 0;
+                bool writes = _modes[access] == AccessMode.Write;
+                lines += _lastWorker[key] != worker && (writes || _wasWritten[key]) ? RecordLines : 0;
                 _lastWorker[key] = worker;
-                _wasWritten[key] = _writes[access];
+                _wasWritten[key] = writes;
             }
 
-            LastNs = (_timesNs[tx] * (long)costs.InterferencePermille / 1_000) + lines;
+            LastNs = ((_timesNs[tx] + costs.PathNs) * costs.InterferencePermille / 1_000) + (lines * costs.LineNs);
+        }
+
+        private int OwnerOf(int tx) => (int)((long)tx * _workers / _timesNs.Length);
+
+        public void Expect(int next, int afterNext)
+        {
+            // nothing to fetch
         }
 
         public void Fold(int key)

@@ -39,6 +39,7 @@ public sealed class ReadyShelvesTests
                 Queue<int> row = rows.Skip(worker).Concat(rows.Take(worker)).FirstOrDefault(row => row.Count > 0) ?? [];
                 int urgency = Top(graph, hand);
                 Assert.True(shelves.CountOf(worker) == hand.Count && shelves.UrgencyInHand(worker) == urgency, where);
+                Assert.True(shelves.NextOf(worker) == (hand.Count == 0 ? -1 : graph.TransactionsOf(hand.First(chain => graph.UrgencyOf(chain) == urgency))[0]), where);
                 Assert.True(shelves.UrgencyOnShelf(other) == Top(graph, laidOut[other]) && shelves.UrgencyInRow(worker) == Top(graph, row), where);
                 switch (random.Next(4))
                 {

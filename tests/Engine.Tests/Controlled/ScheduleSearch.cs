@@ -203,6 +203,11 @@ internal sealed class ScheduleSearch
             _ran |= 1 << tx;
         }
 
+        public void Expect(int next, int afterNext)
+        {
+            // nothing to fetch
+        }
+
         public void Fold(int key) => _unfolded[key] = 0;
 
         public void Describe(Action<int> part)

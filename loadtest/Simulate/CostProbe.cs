@@ -207,10 +207,16 @@ internal static class CostProbe
         return entered == 0 ? long.MaxValue : ElapsedNs(start, entered);
     }, isFastest: true);
 
-    /// <summary>What a line costs more that another core wrote last, where several are on their way at once: two threads write the same lines in turns, each then once more alone.</summary>
-    public static long Line(WorkerPool pool)
+    /// <summary>What a line costs more that another core wrote last: two threads write the same lines in turns, each then once more alone.</summary>
+    /// <param name="chased">Each line is found by the one before it, so that one is on its way at a time: the distance. Else as many as the core asks for.</param>
+    public static long Line(WorkerPool pool, bool chased)
     {
         long[] lines = new long[Lines * LineWords];
+        for (int line = 0; line < Lines; line++)
+        {
+            lines[line * LineWords] = NextOf(line);
+        }
+
         long[] theirs = new long[2 * Turns];
         long[] own = new long[2 * Turns];
         int turn = 0;
@@ -224,9 +230,9 @@ internal static class CostProbe
                 }
 
                 long start = Time.GetTimestamp();
-                WriteAll(lines);
+                WriteAll(lines, chased);
                 long between = Time.GetTimestamp();
-                WriteAll(lines);
+                WriteAll(lines, chased);
                 (theirs[i], own[i]) = (ElapsedNs(start, between), ElapsedNs(between));
                 Volatile.Write(ref turn, i + 1);
             }
@@ -236,14 +242,18 @@ internal static class CostProbe
         return Math.Max(0, (theirs[Turns] - own[Turns]) / Lines);
     }
 
-    // In an order that no prefetcher guesses.
-    private static void WriteAll(long[] lines)
+    private static void WriteAll(long[] lines, bool chased)
     {
+        int line = 0;
         for (int i = 0; i < Lines; i++)
         {
-            lines[(i * 197 % Lines) * LineWords]++;
+            lines[(line * LineWords) + 1]++;
+            line = chased ? (int)lines[line * LineWords] : NextOf(line);
         }
     }
+
+    // All lines in an order that no prefetcher guesses.
+    private static int NextOf(int line) => ((line * 5) + 77) % Lines;
 
     private readonly struct DrainSink(ReadyShelves shelves) : ICompletionSink
     {

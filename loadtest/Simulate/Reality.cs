@@ -42,16 +42,16 @@ internal sealed record Reality(BatchRecord[] Records, long SerialNs, long Parall
         List<Round> all = [];
         for (int round = -WarmRounds; round < rounds; round++)
         {
-            long lineBefore = CostProbe.Line(pool);
+            long before = CostProbe.Line(pool, chased: true);
             BlockTimes[] times = [.. blocks.Select(block => TimesOf(block, engine, other, pool, alone, clock))];
             if (round >= 0)
             {
-                all.Add(new Round(Math.Max(lineBefore, CostProbe.Line(pool)), times));
+                all.Add(new Round(Math.Max(before, CostProbe.Line(pool, chased: true)), CostProbe.Line(pool, chased: false), times));
             }
         }
 
-        long nearest = all.Min(round => round.LineNs);
-        Round[] near = [.. all.Where(round => round.LineNs <= (nearest * 2) + NearNs)];
+        long nearest = all.Min(round => round.DistanceNs);
+        Round[] near = [.. all.Where(round => round.DistanceNs <= (nearest * 2) + NearNs)];
         BlockTimes[] fastest = [.. Enumerable.Range(0, blocks.Count).Select(i => BlockTimes.Fastest(near.Select(round => round.Blocks[i])))];
         long serial = fastest.Sum(block => block.SerialNs);
         long transactions = fastest.Sum(block => (long)block.Record.TimesNs.Length);
@@ -59,7 +59,7 @@ internal sealed record Reality(BatchRecord[] Records, long SerialNs, long Parall
         long complete = CostProbe.CompleteNs(Widest(fastest.Select(block => block.Record)).Accesses);
         long path = Math.Max(0, fastest.Sum(block => block.OnOneNs - block.SerialNs - (complete * block.Chains)) / Math.Max(1, transactions));
         SchedulingCosts costs = CostProbe.Measure(pool, complete, path, near.Sum(round => round.LineNs) / near.Length, interference);
-        CoreDistance distance = new(rounds, near.Length, nearest, all.Max(round => round.LineNs));
+        CoreDistance distance = new(rounds, near.Length, nearest, all.Max(round => round.DistanceNs));
         return new Reality([.. fastest.Select(block => block.Record)], serial, fastest.Sum(block => block.ParallelNs), costs, clock, distance);
     }
 
@@ -129,7 +129,7 @@ internal sealed record Reality(BatchRecord[] Records, long SerialNs, long Parall
 
     private static BatchRecord Widest(IEnumerable<BatchRecord> records) => records.MaxBy(record => record.TimesNs.Length)!;
 
-    private sealed record Round(long LineNs, BlockTimes[] Blocks);
+    private sealed record Round(long DistanceNs, long LineNs, BlockTimes[] Blocks);
 
     private sealed record BlockTimes(BatchRecord Record, long SerialNs, long ParallelNs, long OnOneNs, int Chains, long HalvesBesideNs, long HalvesAloneNs)
     {
@@ -158,7 +158,7 @@ internal sealed record Reality(BatchRecord[] Records, long SerialNs, long Parall
     }
 }
 
-/// <summary>What a line cost between the two cores, in rounds of the measured run.</summary>
+/// <summary>What a line cost between the two cores, one at a time, in rounds of the measured run.</summary>
 /// <param name="Rounds">All.</param>
 /// <param name="Near">Those that counted.</param>
 /// <param name="LeastNs">In the nearest of them.</param>

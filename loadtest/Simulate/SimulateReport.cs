@@ -35,7 +35,7 @@ internal sealed record SimulateReport(
         Line(output, $"source        {Source}: {Blocks} blocks, {Transactions} transactions");
         Line(output, $"constants     measured in this run, ns: take {Costs.TakeNs}, complete a chain {Costs.CompleteNs}, parallel way {Costs.PathNs} a transaction, hand-off {Costs.HandOffNs}, wake {Costs.WakeNs} after {Costs.SpinNs} of spinning, enter {Costs.EnterNs}, line {Costs.LineNs}, clock {ClockNs}");
         Line(output, $"              two busy cores: each transaction takes {Costs.InterferencePermille / 1000.0:F3} of its time alone");
-        Line(output, $"              {Distance.Near} of {Distance.Rounds} rounds count: the two cores were {Distance.LeastNs} to {Distance.MostNs} ns for a line apart");
+        Line(output, $"              {Distance.Near} of {Distance.Rounds} rounds count: the two cores were a line of {Distance.LeastNs} to {Distance.MostNs} ns apart");
         foreach (Validation validation in Validations)
         {
             Line(output, $"validation    P={validation.Workers}: measured {validation.MeasuredUs:F0} us, simulated {validation.SimulatedUs:F0} us, error {validation.Error:+0.0%;-0.0%}");

@@ -46,7 +46,6 @@ public sealed partial class ChainService
     {
         lock (_gate)
         {
-            _ahead.Forget(_last.Header.Height);
             _decoded.ListAbove(_last.Header.Height, _coming);
             _coming.Sort(static (a, b) => a.Header.Height.CompareTo(b.Header.Height));      // parents first, however they came
             ulong now = NowMs();

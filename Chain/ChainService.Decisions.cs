@@ -122,6 +122,7 @@ public sealed partial class ChainService
         _recent.Add(new RecentBlock(block.Id, block.Header.Height, block.Bytes, ids, accepted.Receipts));
         ForgetBuilt(block);
         _decoded.Forget(block.Header.Height);
+        _ahead.Forget(block.Header.Height);
         Accepted?.Invoke(block);
     }
 

@@ -420,7 +420,7 @@ public sealed partial class StateStore : IStateStore, IStateProver
 
         public int Used { get; private set; } = used;
 
-        public void Take(int index, bool found, ReadOnlySpan<byte> stored, bool fromDisk)
+        public void Take(int index, bool found, scoped ReadOnlySpan<byte> stored, bool fromDisk)
         {
             if (fromDisk)
             {

@@ -213,6 +213,9 @@ internal sealed class FasterTable : IDisposable
     /// <summary>Ends all that a reader has started, after <see cref="SeamDevice.EndGathering"/>.</summary>
     public void Finish(int reader) => Finish(_readers[reader]);
 
+    /// <summary>A read did not end. FASTER would wait for it for ever the next time this reader waits for another: nothing is read any more.</summary>
+    public void Break(StateStoreException error) => _watch.Report(error.Refusal.Sentence);
+
     /// <summary>What a read that has ended found: header and record, valid as long as the target is left alone.</summary>
     /// <returns>False when the table has no such key.</returns>
     public static bool Found(in StateKey key, ReadTarget target, out ReadOnlySpan<byte> stored)
@@ -329,10 +332,19 @@ internal sealed class FasterTable : IDisposable
 
     private bool Read(Session session, in StateKey key, out ReadOnlySpan<byte> stored, out bool fromDisk)
     {
-        fromDisk = Start(session, key, session.Read);
-        if (fromDisk)
+        RequireHealthy("reading");
+        try
         {
-            Finish(session);
+            fromDisk = Start(session, key, session.Read);
+            if (fromDisk)
+            {
+                Finish(session);
+            }
+        }
+        catch (StateStoreException error)
+        {
+            Break(error);
+            throw;
         }
 
         return Found(key, session.Read, out stored);
@@ -395,7 +407,9 @@ internal sealed class FasterTable : IDisposable
         RequireHealthy("writing");
     }
 
-    private void RequireHealthy(string doing)
+    /// <summary>Nothing has failed so far.</summary>
+    /// <exception cref="StateStoreException">Something has.</exception>
+    public void RequireHealthy(string doing)
     {
         if (_watch.Failure is { } failure)
         {

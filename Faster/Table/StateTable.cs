@@ -25,7 +25,7 @@ internal interface IStoredSink
     /// <param name="index">Of the key.</param>
     /// <param name="stored">Header and record, valid during the call.</param>
     /// <param name="fromDisk">The value was not in memory: check it before believing it.</param>
-    void Take(int index, bool found, ReadOnlySpan<byte> stored, bool fromDisk);
+    void Take(int index, bool found, scoped ReadOnlySpan<byte> stored, bool fromDisk);
 }
 
 /// <summary>One or sixteen tables.</summary>
@@ -115,33 +115,17 @@ internal sealed class StateTable : IDisposable
     {
         FasterTable.ReadTarget?[] targets = _targets[reader];
         Span<int> started = stackalloc int[FasterTable.StartedMax];
-        int count = 0;
-        uint parts = 0;
-        SeamDevice.BeginGathering();
+        int count;
         try
         {
-            foreach (int index in which)
-            {
-                int part = IndexOf(keys[index]);
-                FasterTable.ReadTarget target = targets[count] ??= new FasterTable.ReadTarget();
-                if (_parts[part].Start(keys[index], target, reader))
-                {
-                    started[count++] = index;
-                    parts |= 1u << part;
-                }
-                else
-                {
-                    bool found = FasterTable.Found(keys[index], target, out ReadOnlySpan<byte> stored);
-                    sink.Take(index, found, stored, fromDisk: false);
-                }
-            }
+            count = ReadOrStart(keys, which, started, ref sink, reader);
         }
-        finally
+        catch (StateStoreException error)
         {
-            SeamDevice.EndGathering();
+            Array.ForEach(_parts, part => part.Break(error));
+            throw;
         }
 
-        Finish(parts, reader);
         for (int i = 0; i < count; i++)
         {
             bool found = FasterTable.Found(keys[started[i]], targets[i]!, out ReadOnlySpan<byte> stored);
@@ -171,7 +155,7 @@ internal sealed class StateTable : IDisposable
         }
         finally
         {
-            SeamDevice.EndGathering();
+            EndGathering();
         }
 
         Finish(parts, FasterTable.Toucher);
@@ -227,6 +211,54 @@ internal sealed class StateTable : IDisposable
             {
                 parts[i].Dispose();
             }
+        }
+    }
+
+    private int ReadOrStart<TSink>(scoped ReadOnlySpan<StateKey> keys, scoped ReadOnlySpan<int> which, scoped Span<int> started, ref TSink sink, int reader)
+        where TSink : IStoredSink, allows ref struct
+    {
+        FasterTable.ReadTarget?[] targets = _targets[reader];
+        int count = 0;
+        uint parts = 0;
+        _parts[0].RequireHealthy("reading");
+        SeamDevice.BeginGathering();
+        try
+        {
+            foreach (int index in which)
+            {
+                int part = IndexOf(keys[index]);
+                FasterTable.ReadTarget target = targets[count] ??= new FasterTable.ReadTarget();
+                if (_parts[part].Start(keys[index], target, reader))
+                {
+                    started[count++] = index;
+                    parts |= 1u << part;
+                }
+                else
+                {
+                    bool found = FasterTable.Found(keys[index], target, out ReadOnlySpan<byte> stored);
+                    sink.Take(index, found, stored, fromDisk: false);
+                }
+            }
+        }
+        finally
+        {
+            EndGathering();
+        }
+
+        Finish(parts, reader);
+        return count;
+    }
+
+    // FASTER works on what comes from disk here, and makes of a damaged record what it will.
+    private static void EndGathering()
+    {
+        try
+        {
+            SeamDevice.EndGathering();
+        }
+        catch (Exception error) when (error is not InvariantException)
+        {
+            throw StoreFault.Of(RefusalCode.StoreReadFailed, $"Reading keys from disk failed: {error.Message.ReplaceLineEndings(" ")}", error);
         }
     }
 

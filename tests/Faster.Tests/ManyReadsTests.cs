@@ -189,6 +189,77 @@ public sealed class ManyReadsTests
         Assert.True(told > 50, $"{told} damaged records were found");
     }
 
+    // Any bytes at all under a running store: a value is right or refused, and the store can be closed.
+    [Theory, InlineData(1), InlineData(2)]
+    public void Flipped_bits_under_many_reads_are_told_or_do_no_harm(ulong seed)
+    {
+        SeededRandom random = new(seed);
+        int told = 0;
+        StateKey[] keys = new StateKey[400];
+        for (int i = 0; i < keys.Length; i++)
+        {
+            keys[i] = World.KeyAt(i).Key;
+        }
+
+        RecordPlace[] places = new RecordPlace[keys.Length];
+        byte[] target = new byte[keys.Length * StateLimits.MaxRecordBytes];
+        for (int round = 0; round < 25; round++)
+        {
+            MemoryDisk disk = new();
+            using StateStore store = OpenLarge(disk);
+            foreach (string path in disk.Image().Files.Keys)
+            {
+                if (path.Contains("hlog.log.", StringComparison.Ordinal))
+                {
+                    using IDataFile file = disk.OpenOrCreate(path);
+                    for (int flip = random.Next(40); flip >= 0 && file.Length > 0; flip--)
+                    {
+                        byte[] one = new byte[1];
+                        long record = random.Next((int)file.Length / 616) * 616;        // their headers, keys and lengths more than their bytes
+                        long at = Math.Min(file.Length - 1, record + random.Next(random.Chance(1, 2) ? 64 : 616));
+                        _ = file.Read(at, one);
+                        one[0] ^= (byte)(1 << random.Next(8));
+                        file.Write(at, one);
+                    }
+                }
+            }
+
+            try
+            {
+                if (random.Chance(1, 2))
+                {
+                    store.Touch(keys);
+                }
+
+                int reader = random.Next(FasterTable.Readers);
+                for (int again = 0; again < 3; again++)                             // whoever goes on after a failure is told again and does not wait
+                {
+                    try
+                    {
+                        store.Accepted.ReadMany(reader, keys, places, target);
+                        break;
+                    }
+                    catch (StateStoreException) when (again < 2)
+                    {
+                    }
+                }
+
+                for (int i = 0; i < keys.Length; i++)
+                {
+                    Assert.Equal(500, places[i].Length);
+                    Assert.True(target.AsSpan(places[i].Offset, 500).IndexOfAnyExcept((byte)i) < 0, $"seed {seed} round {round}: key {i} was read wrong");
+                }
+            }
+            catch (StateStoreException error)
+            {
+                Assert.InRange(error.Refusal.Code, RefusalCode.StoreFolderUnusable, (RefusalCode)799);
+                told++;
+            }
+        }
+
+        Assert.True(told > 8, $"{told} rounds were told");
+    }
+
     [Theory, InlineData(false), InlineData(true)]
     public void A_disk_that_fails_ends_the_store_whoever_met_it(bool touches)
     {

@@ -41,6 +41,7 @@ internal sealed class Applier : IDisposable
     private readonly Lock[] _tableGates = Array.ConvertAll(new int[FasterTable.Readers], static _ => new Lock());    // one for each reader
     private readonly Lock _touchGate = new();
     private volatile bool _isTouchOver;
+    private volatile bool _isReplacing;                       // the gate is not fair: who touches without a pause would keep the applier out
     private int _untouched;                                   // pieces that are let go
     private int _letGo;                                       // after the next piece of which nothing lay on disk
     private readonly Queue<ApplyWork> _waiting = new();
@@ -235,7 +236,7 @@ internal sealed class Applier : IDisposable
     /// <returns>How many lay on disk.</returns>
     public int Touch(ReadOnlySpan<StateKey> keys)
     {
-        if (!_touchGate.TryEnter())
+        if (_isReplacing || !_touchGate.TryEnter())
         {
             return 0;
         }
@@ -243,7 +244,7 @@ internal sealed class Applier : IDisposable
         try
         {
             int fetched = 0;
-            for (; !_isTouchOver && !_table.IsInMemory && keys.Length > 0; keys = keys[Math.Min(keys.Length, FasterTable.StartedMax)..])
+            for (; !_isTouchOver && !_isReplacing && !_table.IsInMemory && keys.Length > 0; keys = keys[Math.Min(keys.Length, FasterTable.StartedMax)..])
             {
                 if (_untouched > 0)
                 {
@@ -391,6 +392,7 @@ internal sealed class Applier : IDisposable
 
     private void Replace(StateTable rewritten)
     {
+        _isReplacing = true;
         _touchGate.Enter();
         foreach (Lock gate in _tableGates)
         {
@@ -404,5 +406,6 @@ internal sealed class Applier : IDisposable
         }
 
         _touchGate.Exit();
+        _isReplacing = false;
     }
 }

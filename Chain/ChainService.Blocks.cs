@@ -238,13 +238,18 @@ public sealed partial class ChainService
         ReadOnlySpan<Message> batch, in BlockHeader header, BlockPrograms programs, IStateView state, [NotNullWhen(true)] out BatchResult? result, out Bytes32 receiptsRoot, out Refusal refusal)
     {
         receiptsRoot = default;
-        if (!_engine.TryExecute(batch, _rules.ContextOf(header, programs), state, _execution, Workers, out result, out BatchFault fault))
+        int workers = _trial.Choose(Workers);
+        _engine.Pool.Width = workers;                                       // the store's part of a root too
+        bool runs = _engine.TryExecute(batch, _rules.ContextOf(header, programs), state, _execution, workers, out result, out BatchFault fault);
+        _engine.Pool.Width = WorkerPool.WorkersLimit;
+        if (!runs)
         {
             refusal = Block.AtIndex(fault.TxIndex.Value, fault.Refusal);
             return false;
         }
 
-        _lastTrace = result.Trace;
+        _lastTrace = result!.Trace;
+        _trial.Report(result.GasUsed, result.Trace.LoadNs + result.Trace.ExecuteNs + result.Trace.RootNs);
         Clock.Add(Stage.Execute, result.Trace.LoadNs + result.Trace.ExecuteNs);
         Clock.Add(Stage.Root, result.Trace.RootNs);
         long start = Clock.Start();

@@ -47,7 +47,7 @@ public sealed record ChainOptions
     /// <summary>The clock.</summary>
     public required TimeProvider Time { get; init; }
 
-    /// <summary>Workers per batch, at least 1; 1 is the plain loop. No result depends on it.</summary>
+    /// <summary>Most workers per batch, at least 1; 1 is the plain loop. No result depends on it.</summary>
     public int Workers { get; init; } = 1;
 
     /// <summary>Bounds of the mempool.</summary>
@@ -82,6 +82,7 @@ public sealed partial class ChainService
     private readonly ReplayWindow _window = new();
     private readonly Mempool _mempool;
     private readonly BlockBuilder _builder;
+    private readonly WorkerTrial _trial = new();
     private readonly VerifiedMemory _verified = new();
     private readonly SignatureVerifier _signatures;
     private readonly RecentBlocks _recent;
@@ -122,7 +123,7 @@ public sealed partial class ChainService
     /// <summary>Signatures that were checked; those of transactions that are known to be good are not checked again.</summary>
     public long SignaturesChecked => Interlocked.Read(ref _signaturesChecked);
 
-    /// <summary>Workers per batch, at least 1. No result depends on it.</summary>
+    /// <summary>Most workers per batch, at least 1: batches get all or one, whichever was faster lately (<see cref="WorkerTrial"/>). No result depends on it.</summary>
     public int Workers
     {
         get => Volatile.Read(ref _workers);

@@ -44,6 +44,7 @@ public sealed class WorkerPool : IDisposable
     private int _busy;
     private int _generation;
     private bool _isOver;
+    private volatile int _width = WorkersLimit;
     private Action<int>? _body;
     private ExceptionDispatchInfo? _fault;
 
@@ -58,15 +59,26 @@ public sealed class WorkerPool : IDisposable
     /// <summary>The most workers of one Run.</summary>
     public int MaxWorkers => _threads.Length + 1;
 
+    /// <summary>What no Run has more workers than, whatever it asks for, at least 1: a host narrows its pool while the cores have other things to do.</summary>
+    public int Width
+    {
+        get => _width;
+        set
+        {
+            ArgumentOutOfRangeException.ThrowIfLessThan(value, 1);
+            _width = value;
+        }
+    }
+
     /// <summary>Calls <paramref name="body"/> with a worker number on the caller and on up to <paramref name="workers"/> - 1 helpers.</summary>
-    /// <param name="workers">At least 1; more than <see cref="MaxWorkers"/> counts as that.</param>
+    /// <param name="workers">At least 1; more than <see cref="MaxWorkers"/> or <see cref="Width"/> counts as that.</param>
     /// <param name="body">See the contract above. A cached delegate keeps a Run free of allocation.</param>
     /// <exception cref="Exception">Whatever a body threw first.</exception>
     public void Run(int workers, Action<int> body)
     {
         ArgumentNullException.ThrowIfNull(body);
         ArgumentOutOfRangeException.ThrowIfLessThan(workers, 1);
-        int helpers = Math.Min(workers, MaxWorkers) - 1;
+        int helpers = Math.Min(Math.Min(workers, _width), MaxWorkers) - 1;
         if (helpers == 0 || Interlocked.CompareExchange(ref _busy, 1, 0) != 0)
         {
             body(0);

@@ -3,7 +3,7 @@
 //
 //   this thread     Take N -> clock.Set -> SubmitBatch -> TryBuild -> TryVerify -> SetPreference -> wait for N-1, count it -> N+1
 //   another                   Accept N-1: durable, then final
-//   two more                  CheckAhead N+1, N+2
+//   one more                  CheckAhead N+1, then N+2
 //
 // With one worker all of it is done in turn on the caller's thread. The blocks are the same: what a preferred block holds does not wait
 // any more (Mempool), so it makes no difference how soon the one before is accepted. Latency is from submission to acceptance, checking
@@ -12,7 +12,7 @@
 // What a batch leaves over (a full block, a hot key's share) expires before the next block: a run that continues
 // from a data folder meets no memory of the mempool that was lost with the process.
 //
-// Threading: the caller's thread and three of the thread pool's; what these do is handed over in tasks that the caller waits for.
+// Threading: the caller's thread and two of the thread pool's; what these do is handed over in tasks that the caller waits for.
 
 using System;
 using System.Collections.Generic;
@@ -30,7 +30,7 @@ namespace ParallelVm.Loadtest.Drive;
 /// <param name="accepted">Called for each block, in order, when it is durable and counted: on the caller's thread.</param>
 internal sealed class LoadDriver(ChainSession session, LoadGenerator generator, Action<Block>? accepted = null) : IDisposable
 {
-    // One is being checked while the one before waits for its block: the next is there when it is needed.
+    // One waits, checked, while the other is being checked: the next is there when it is needed.
     private const int AheadMax = 2;
 
     private readonly TimeProvider _time = TimeProvider.System;
@@ -49,6 +49,9 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator, 
 
     /// <summary>Blocks accepted so far.</summary>
     public int Blocks { get; private set; }
+
+    /// <summary>Of these, how many ran on more than one worker.</summary>
+    public int SharedBlocks { get; private set; }
 
     /// <summary>Time spent in steps so far.</summary>
     public TimeSpan Elapsed => _elapsed;
@@ -80,7 +83,7 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator, 
         _marks.Clear();
         (_offered, _accepted, _included, _succeeded, _allocated) = (0, 0, 0, 0, 0);
         (_elapsed, _processor) = (TimeSpan.Zero, TimeSpan.Zero);
-        (Blocks, Gas) = (0, 0);
+        (Blocks, SharedBlocks, Gas) = (0, 0, 0);
         _stagesBefore = StagesNow();
     }
 
@@ -160,7 +163,7 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator, 
         }
 
         chain.SetPreference(block.Id);
-        return new Made(block, refusals, submitted, Task.FromResult(0L));
+        return new Made(block, refusals, submitted, chain.LastTrace.Workers > 1, Task.FromResult(0L));
     }
 
     private long AcceptBlock(Made made)
@@ -176,6 +179,7 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator, 
             long at = made.Accepted.GetAwaiter().GetResult();
             _made = null;
             _latency.Record((long)(_time.GetElapsedTime(made.Submitted, at).TotalMilliseconds * 1e6), made.Block.Transactions.Length);
+            SharedBlocks += made.IsShared ? 1 : 0;
             Count(made.Refusals, made.Block);
             accepted?.Invoke(made.Block);
         }
@@ -191,7 +195,8 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator, 
         ChainService chain = session.Chain;
         while (chain.Workers > 1 && _ahead.Count < AheadMax && generator.TryTake() is { } batch)
         {
-            _ahead.Enqueue((batch, Task.Run(() => chain.CheckAhead(batch.Transactions))));
+            Task before = _ahead.Count == 0 ? Task.CompletedTask : _ahead.Last().Checked;
+            _ahead.Enqueue((batch, before.ContinueWith(_ => chain.CheckAhead(batch.Transactions), TaskScheduler.Default)));
         }
     }
 
@@ -243,7 +248,7 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator, 
         _marks.Add(new Mark(_included, _allocated, _elapsed, _processor, [.. Enum.GetValues<Stage>().Select(stage => clock[stage])]));
     }
 
-    private sealed record Made(Block Block, Refusal[] Refusals, long Submitted, Task<long> Accepted);
+    private sealed record Made(Block Block, Refusal[] Refusals, long Submitted, bool IsShared, Task<long> Accepted);
 
     private sealed record Mark(long Included, long Allocated, TimeSpan Elapsed, TimeSpan Processor, long[] StageNs);
 }

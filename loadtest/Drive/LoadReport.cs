@@ -28,6 +28,7 @@ internal static class LoadReport
             Environment = environment,
             Transactions = transactions,
             Blocks = driver.Blocks,
+            Shared = driver.Blocks == 0 ? null : driver.SharedBlocks / (double)driver.Blocks,
             DurationSeconds = seconds,
             Throughput = new Throughput(
                 transactions.Included / seconds, Ratio(twin?.Transactions, twin?.Times.SerialNs / 1e9), (double)driver.Gas / seconds),
@@ -61,7 +62,7 @@ internal static class LoadReport
         LatencySummary latency = report.LatencyMs;
         StageSeconds stages = report.StageSeconds;
         output.WriteLine();
-        output.WriteLine(string.Create(culture, $"blocks        {report.Blocks} in {report.DurationSeconds:F2} s{(report.WarmUpBlocks > 0 ? $" after {report.WarmUpBlocks} to warm up" : "")}, {report.Workers} workers on {report.Environment.Cores} cores"));
+        output.WriteLine(string.Create(culture, $"blocks        {report.Blocks} in {report.DurationSeconds:F2} s{(report.WarmUpBlocks > 0 ? $" after {report.WarmUpBlocks} to warm up" : "")}, {report.Workers} workers on {report.Environment.Cores} cores{(report.Shared is { } shared ? $", more than one for {shared:P0}" : "")}"));
         output.WriteLine(string.Create(culture, $"transactions  {t.Offered} offered, {t.Accepted} accepted, {t.Rejected} rejected; {t.Included} included: {t.Succeeded} succeeded, {t.Failed} failed"));
         output.WriteLine(string.Create(culture, $"throughput    {rate.Tps:F0} tx/s {(report.Replay is null ? "the whole way" : "of execution")} (serial execution alone: {Or(rate.SerialTps, "F0")} tx/s), {rate.GasPerSecond / 1e6:F1} Mgas/s"));
         output.WriteLine(string.Create(culture, $"parallelism   ceiling {p.Ceiling:F2}x, achieved {Or(p.Speedup, "F2")}x of serial execution, efficiency {Or(p.Efficiency, "F2")}"));

@@ -32,6 +32,10 @@ internal sealed record Report
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingDefault)]
     public int WarmUpBlocks { get; init; }
 
+    /// <summary>Share of the blocks that more than one worker ran: a chain whose cores have other things to do takes one.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? Shared { get; init; }
+
     /// <summary>From the first submission to the last acceptance.</summary>
     public required double DurationSeconds { get; init; }
 

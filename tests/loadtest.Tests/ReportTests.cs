@@ -14,7 +14,7 @@ public sealed class ReportTests
 {
     private static readonly string[] Fields =
     [
-        "schema", "command", "seed", "workers", "environment", "transactions", "blocks", "durationSeconds", "throughput", "parallelism",
+        "schema", "command", "seed", "workers", "environment", "transactions", "blocks", "shared", "durationSeconds", "throughput", "parallelism",
         "latencyMs", "stageSeconds", "stateRoot", "serialStateRoot", "rootsEqual", "allocatedBytesPerTx",
     ];
 

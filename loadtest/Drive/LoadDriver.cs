@@ -1,8 +1,8 @@
 // Drives a chain: takes a signed batch, submits it, builds a block of it, verifies and prefers the block, and counts it when it is
 // accepted. One block per height; the chain's clock ticks once per block, so the blocks are a function of the seed.
 //
-//   this thread     Take N -> clock.Set -> SubmitBatch -> TryBuild -> TryVerify -> SetPreference -> wait for N-1, count it -> N+1
-//   another                   Accept N-1: durable, then final
+//   this thread     Take N -> clock.Set -> SubmitBatch -> TryBuild -> TryVerify -> SetPreference -> count what is accepted -> N+1
+//   another                   Accept N-2, then N-1: durable, then final
 //   one more                  CheckAhead N+1, then N+2
 //
 // With one worker all of it is done in turn on the caller's thread. The blocks are the same: what a preferred block holds does not wait
@@ -33,6 +33,9 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator, 
     // One waits, checked, while the other is being checked: the next is there when it is needed.
     private const int AheadMax = 2;
 
+    // Blocks that are made and not accepted: where threads outnumber cores, one that has waited for the disk waits for a core too, and nobody has to wait for it.
+    private const int PendingMax = 4;
+
     private readonly TimeProvider _time = TimeProvider.System;
     private LatencyHistogram _latency = new();
     private readonly List<Mark> _marks = [];        // after each step
@@ -45,7 +48,8 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator, 
     private TimeSpan _processor;
     private StageSeconds _stagesBefore = new(0, 0, 0, 0, 0, 0);
     private readonly Queue<(SignedBatch Batch, Task<CheckedBatch> Checked)> _ahead = new();
-    private Made? _made;                             // preferred, and on its way to be accepted
+    private readonly Queue<Made> _pending = new();   // preferred, and on their way to be accepted
+    private Made? _tip;                              // the newest block that was made
 
     /// <summary>Blocks accepted so far.</summary>
     public int Blocks { get; private set; }
@@ -87,22 +91,20 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator, 
         _stagesBefore = StagesNow();
     }
 
-    /// <summary>Makes the next block, and waits until the one before is accepted.</summary>
+    /// <summary>Makes the next block, and waits until at most a few are not accepted yet.</summary>
     /// <exception cref="InvariantException">The chain refuses its own block, or nothing of the load may enter one.</exception>
     public void Step() => Measured(() =>
     {
         Made made = MakeBlock();
-        Settle();
         bool isBeside = session.Chain.Workers > 1;
-        _made = made with { Accepted = isBeside ? Task.Run(() => AcceptBlock(made)) : Task.FromResult(AcceptBlock(made)) };
-        if (!isBeside)
-        {
-            Settle();
-        }
+        Task before = _tip?.Accepted ?? Task.CompletedTask;
+        _tip = made with { Accepted = isBeside ? Task.Run(() => AcceptAsync(before, made)) : Task.FromResult(AcceptBlock(made)) };
+        _pending.Enqueue(_tip);
+        Settle(PendingMax);
     });
 
     /// <summary>Waits until every block that was made is accepted.</summary>
-    public void Finish() => Measured(Settle);
+    public void Finish() => Measured(() => Settle(0));
 
     /// <summary>Bytes allocated per included transaction over the steady part: all blocks but the first quarter.</summary>
     public double AllocatedBytesPerTx()
@@ -135,7 +137,7 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator, 
     /// <summary>Waits for what runs beside, whatever comes of it: the session is not used afterwards.</summary>
     public void Dispose()
     {
-        Task.WaitAny(_made?.Accepted ?? Task.CompletedTask);
+        Task.WaitAny(_tip?.Accepted ?? Task.CompletedTask);
         foreach ((_, Task<CheckedBatch> @checked) in _ahead)
         {
             Task.WaitAny(@checked);
@@ -146,7 +148,7 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator, 
     {
         (SignedBatch batch, CheckedBatch? @checked) = TakeNext();
         ChainService chain = session.Chain;
-        Invariant.Require(batch.Height == (_made?.Block ?? chain.LastAccepted).Header.Height.Next);
+        Invariant.Require(batch.Height == (_tip?.Block ?? chain.LastAccepted).Header.Height.Next);
         session.Clock.Set(TransactionFactory.TimeMsAt(batch.Height));
 
         long submitted = _time.GetTimestamp();
@@ -172,12 +174,20 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator, 
         return _time.GetTimestamp();
     }
 
-    private void Settle()
+    // Nothing is accepted on top of what could not be.
+    private async Task<long> AcceptAsync(Task before, Made made)
     {
-        if (_made is { } made)
+        await before.ConfigureAwait(false);
+        return AcceptBlock(made);
+    }
+
+    // Counts what is accepted, in order, and waits while more than that many are not.
+    private void Settle(int pendingMax)
+    {
+        while (_pending.TryPeek(out Made? made) && (made.Accepted.IsCompleted || _pending.Count > pendingMax))
         {
             long at = made.Accepted.GetAwaiter().GetResult();
-            _made = null;
+            _pending.Dequeue();
             _latency.Record((long)(_time.GetElapsedTime(made.Submitted, at).TotalMilliseconds * 1e6), made.Block.Transactions.Length);
             SharedBlocks += made.IsShared ? 1 : 0;
             Count(made.Refusals, made.Block);

@@ -2,7 +2,7 @@
 // accepted. One block per height; the chain's clock ticks once per block, so the blocks are a function of the seed.
 //
 //   this thread     Take N -> clock.Set -> SubmitBatch -> TryBuild -> TryVerify -> SetPreference -> count what is accepted -> N+1
-//   another                   Accept N-2, then N-1: durable, then final
+//   another                   Accept N-1: durable, then final
 //   one more                  CheckAhead N+1, then N+2
 //
 // With one worker all of it is done in turn on the caller's thread. The blocks are the same: what a preferred block holds does not wait
@@ -33,8 +33,8 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator, 
     // One waits, checked, while the other is being checked: the next is there when it is needed.
     private const int AheadMax = 2;
 
-    // Blocks that are made and not accepted: where threads outnumber cores, one that has waited for the disk waits for a core too, and nobody has to wait for it.
-    private const int PendingMax = 4;
+    // Blocks that are made and not accepted when a step ends. Four gave the same throughput at twice the latency.
+    private const int PendingMax = 1;
 
     private readonly TimeProvider _time = TimeProvider.System;
     private LatencyHistogram _latency = new();
@@ -91,7 +91,7 @@ internal sealed class LoadDriver(ChainSession session, LoadGenerator generator, 
         _stagesBefore = StagesNow();
     }
 
-    /// <summary>Makes the next block, and waits until at most a few are not accepted yet.</summary>
+    /// <summary>Makes the next block, and waits until at most <see cref="PendingMax"/> is not accepted yet.</summary>
     /// <exception cref="InvariantException">The chain refuses its own block, or nothing of the load may enter one.</exception>
     public void Step() => Measured(() =>
     {

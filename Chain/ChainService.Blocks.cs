@@ -240,15 +240,20 @@ public sealed partial class ChainService
         receiptsRoot = default;
         int workers = _trial.Choose(Workers);
         _engine.Pool.Width = workers;                                       // the store's part of a root too
-        bool runs = _engine.TryExecute(batch, _rules.ContextOf(header, programs), state, _execution, workers, out result, out BatchFault fault);
-        _engine.Pool.Width = WorkerPool.WorkersLimit;
-        if (!runs)
+        try
         {
-            refusal = Block.AtIndex(fault.TxIndex.Value, fault.Refusal);
-            return false;
+            if (!_engine.TryExecute(batch, _rules.ContextOf(header, programs), state, _execution, workers, out result, out BatchFault fault))
+            {
+                refusal = Block.AtIndex(fault.TxIndex.Value, fault.Refusal);
+                return false;
+            }
+        }
+        finally
+        {
+            _engine.Pool.Width = WorkerPool.WorkersLimit;
         }
 
-        _lastTrace = result!.Trace;
+        _lastTrace = result.Trace;
         _trial.Report(result.GasUsed, result.Trace.LoadNs + result.Trace.ExecuteNs + result.Trace.RootNs);
         Clock.Add(Stage.Execute, result.Trace.LoadNs + result.Trace.ExecuteNs);
         Clock.Add(Stage.Root, result.Trace.RootNs);

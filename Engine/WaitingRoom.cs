@@ -77,5 +77,4 @@ internal sealed class WaitingRoom
             }
         }
     }
-
 }

@@ -4,7 +4,7 @@
 //
 //   settled   batches run one way; the median of the last few says what a unit of gas takes
 //   look      three batches in a row the other way; if their median is better by a twentieth, that becomes the way
-//   when      after 16 batches, after a look that changed nothing twice as many, at most 128; at once when what is settled takes a third more than it did
+//   when      after 16 batches, after a look that changed nothing twice as many, at most 128; after 16 when what is settled takes a third more than it did
 //
 // So a wrong choice costs until the next look, and looking costs three batches of 128. Batches that are over before a thread wakes say nothing.
 // Without a clock that moves there is never a look: all workers.

@@ -284,10 +284,7 @@ public sealed partial class StateStore : IStateStore, IStateProver
     internal MerkleTree Grow(MerkleTree tree, StateDiff diff)
     {
         int count = diff.Entries.Length;
-        if (_changes.Length < count)
-        {
-            _changes = new PathChange[Math.Max(count, _changes.Length * 2)];
-        }
+        Reused.Room(ref _changes, count);
 
         Memory<PathChange> changes = _changes.AsMemory(0, count);
         DiffHasher.Hash(Hashing, diff, changes, _options.Jobs);

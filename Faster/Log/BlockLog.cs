@@ -336,11 +336,7 @@ public sealed partial class BlockLog : IDisposable
 
     private static Span<byte> Sized(ref byte[] buffer, int length)
     {
-        if (buffer.Length < length)
-        {
-            buffer = new byte[Math.Max(length, buffer.Length * 2)];
-        }
-
+        Reused.Room(ref buffer, length);
         return buffer.AsSpan(0, length);
     }
 

@@ -39,7 +39,7 @@ public class WorkerTrialTests
     }
 
     [Fact]
-    public void A_crowd_that_makes_all_workers_slower_is_noticed_at_once()
+    public void A_crowd_that_makes_all_workers_slower_is_noticed_long_before_the_next_look()
     {
         WorkerTrial trial = new();
         int looked = 0;
